@@ -1,0 +1,234 @@
+"""What the controller knows, as frozen values that go into the journal and come back out of it unchanged.
+
+*Facts* come from the engine, the controller's clock and byte counts the controller made itself; *claims* are a room's
+own story (``fumehood_shared.messages.WorkerReport``). The two are different types and nothing turns one into the
+other. No I/O here.
+"""
+
+from enum import StrEnum
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from fumehood_shared.messages import (
+    ArraySpec,
+    DataFacts,
+    Encoding,
+    Failure,
+    InputKind,
+    TargetEncoding,
+    Task,
+    WorkerReport,
+)
+
+
+class Record(BaseModel):
+    """Base of all records: immutable, no unknown fields, finite numbers only."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+# ---- the question ------------------------------------------------------------------------------------------------
+
+
+class Goal(Record):
+    """What is asked for. ``target`` None means: as good as the budget allows."""
+
+    text: str
+    metric: str
+    """A name of ``scoring.METRICS``: accuracy, balanced_accuracy, f1_macro, roc_auc, log_loss, r2, rmse, mae ..."""
+    direction: Literal["max", "min"]
+    target: float | None = None
+    """In the metric's own units; accuracies as fractions of 1."""
+    data: str | None = None
+    """Data specification named in the goal's text, if any."""
+    max_parameters: int | None = None
+    """Largest number of parameters a winner may have; None is no limit."""
+
+
+class Dataset(Record):
+    """A prepared data set: what it is, and digests of every array. The arrays lie in the run's ``sealed/``."""
+
+    spec: str
+    """As the user wrote it."""
+    task: Task
+    input_kind: InputKind
+    input_shape: tuple[int, ...]
+    num_outputs: int
+    vocab_size: int | None = None
+    encoding: Encoding
+    target: TargetEncoding
+    arrays: dict[str, ArraySpec]
+    digests: dict[str, str]
+    """Array name -> SHA-256 of its bytes, hexadecimal."""
+    source_digest: str
+    """SHA-256 of the raw file, or of ``builtin:NAME@library version``."""
+    split_seed: int
+    facts: DataFacts
+
+    def rows(self, split: str) -> int:
+        """Number of rows of ``split`` (train, validation, test)."""
+        return self.arrays[f"{split}_inputs"].shape[0]
+
+
+# ---- the proposal ------------------------------------------------------------------------------------------------
+
+
+class Plan(Record):
+    """A planner's proposal. ``params`` is the planner's own account of it, enough to rebuild its state from history."""
+
+    family: str
+    """mlp, residual_mlp, cnn, residual_cnn, vit, mixer ..."""
+    title: str
+    rationale: str
+    model_config_: dict[str, Any] = Field(alias="model_config")
+    """``class_name``, ``input_shape``, ``num_outputs``, ``layers``: list of ``{"type": ..., ...}``."""
+    recipe: dict[str, Any]
+    """Fields of ``fumehood_shared.messages.Recipe``."""
+    params: dict[str, Any] = {}
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", allow_inf_nan=False, populate_by_name=True, serialize_by_alias=True
+    )
+
+
+# ---- what came back ----------------------------------------------------------------------------------------------
+
+
+class RoomFacts(Record):
+    """Seen from outside one room: by the engine, by the controller's clock, in the cgroup."""
+
+    role: Literal["prepare", "train", "predict"]
+    wall_s: float
+    """From the start signal to the end of the job."""
+    ready_s: float
+    """From the request to create the room to its accepted attestation."""
+    cpu_s: float | None = None
+    peak_memory_bytes: int | None = None
+    """None where the engine does not tell (cgroup v2)."""
+    oom_killed: bool = False
+    """Evidence, not a verdict: a grandchild's OOM sets it too."""
+    exit_code: int | None = None
+    """None while the room still ran when its output was read, which is the normal end."""
+    output_bytes: int = 0
+
+
+class SeedResult(Record):
+    """One seed of one candidate. Exactly one of ``failure`` and ``predictions_digest`` is set."""
+
+    seed: int
+    failure: Failure | None = None
+    predictions_digest: str | None = None
+    """SHA-256 of ``predictions/seed-K.bin``: float32 N x C, rows in the data set's own order."""
+    weights_digest: str | None = None
+    parameters: int | None = None
+    """A fact: max(elements, bytes / 4) with buffers, from the weights file's header."""
+    train_claims: WorkerReport | None = None
+    predict_claims: WorkerReport | None = None
+
+
+class Envelope(Record):
+    """Everything one evaluation of one candidate brought back, but for the bytes, which are on disk."""
+
+    source_digest: str
+    seeds: tuple[SeedResult, ...]
+    rooms: tuple[RoomFacts, ...]
+    log_tail: str = ""
+    """End of what the train room's workers printed. Free text of a candidate: quoted wherever it is shown."""
+
+    @property
+    def failure(self) -> Failure | None:
+        """The first seed's failure where every seed failed, else None."""
+        failures = [s.failure for s in self.seeds]
+        return failures[0] if all(failures) else None
+
+
+# ---- judgement ---------------------------------------------------------------------------------------------------
+
+
+class Interval(Record):
+    low: float
+    high: float
+    level: float
+    """0.95 for a 95% interval."""
+    method: str
+    """Name of the method, as documented in ``scoring``."""
+
+
+class MetricSummary(Record):
+    """One metric over the seeds of one candidate. ``std`` is the sample standard deviation over seeds, None for one."""
+
+    name: str
+    direction: Literal["max", "min"]
+    mean: float
+    std: float | None
+    min: float
+    max: float
+    values: tuple[float, ...]
+    interval: Interval | None
+    """Covers seeds and examples; with one seed, examples only, and ``method`` says so. None where none is defined."""
+    shown_beside: tuple[Interval, ...] = ()
+    """Other intervals, for comparison; no claim uses them."""
+
+
+class ClassReport(Record):
+    name: str
+    support: int
+    precision: float
+    recall: float
+    f1: float
+
+
+class Score(Record):
+    """A candidate measured on one split by trusted code."""
+
+    split: Literal["validation", "test"]
+    metric: str
+    """Name of the goal's metric; its summary is ``metrics[metric]``."""
+    metrics: dict[str, MetricSummary]
+    n_seeds: int
+    failed_seeds: int
+    """They scored as the baseline predictor."""
+    n_examples: int
+    baseline: float
+    """The goal's metric of the baseline predictor: majority class, or mean of the training targets."""
+    classes: tuple[ClassReport, ...] = ()
+    confusion: tuple[tuple[int, ...], ...] = ()
+    """Rows true, columns predicted, summed over seeds."""
+
+    @property
+    def primary(self) -> MetricSummary:
+        return self.metrics[self.metric]
+
+
+class Verdict(StrEnum):
+    KEEP = "keep"
+    DISCARD = "discard"
+
+
+class StopReason(StrEnum):
+    GOAL_MET = "goal_met"
+    """The lower confidence bound on validation reached the target."""
+    ITERATIONS = "iterations"
+    BUDGET = "budget"
+    EXHAUSTED = "exhausted"
+    """The planner has nothing more to propose."""
+
+
+class Decision(Record):
+    verdict: Verdict
+    reason: str
+    """One sentence for people."""
+    stop: StopReason | None = None
+
+
+class Iteration(Record):
+    """One completed step of the search, as planners and reports see it."""
+
+    number: Annotated[int, Field(ge=1)]
+    plan: Plan
+    source_digest: str
+    envelope: Envelope
+    score: Score | None
+    """On validation; None where every seed failed."""
+    decision: Decision

@@ -1,0 +1,44 @@
+"""Upper bounds, in bytes or counts, on everything that crosses the wall of a room.
+
+They are part of the wire format: the runner refuses to write more, the controller refuses to read more.
+"""
+
+KIB = 1024
+MIB = 1024 * KIB
+
+SOURCE_BYTES = 256 * KIB
+"""A candidate's source file."""
+
+REQUEST_BYTES = 4 * MIB
+"""``request.json``; an encoding with long category lists is the largest thing in it."""
+
+RESULT_BYTES = 4 * MIB
+"""``result.json`` of any room."""
+
+ATTESTATION_BYTES = 256 * KIB
+
+LOG_BYTES = 256 * KIB
+"""What all workers of a room together may print before the rest is dropped."""
+
+TRACEBACK_CHARS = 4000
+"""A traceback is trimmed in the room to this many characters, keeping its end."""
+
+MESSAGE_CHARS = 500
+"""Any single human-readable string in a result."""
+
+SAFETENSORS_HEADER_BYTES = 1 * MIB
+
+TENSORS = 20_000
+"""Tensors in one weights file."""
+
+SEEDS = 64
+"""Seeds in one job."""
+
+SUMMARY_LAYERS = 400
+"""Rows of a model summary; the rest is counted, not listed."""
+
+CURVE_POINTS = 1000
+"""Epochs kept of a learning curve."""
+
+JSON_DEPTH = 32
+"""Nesting that the controller is willing to parse."""

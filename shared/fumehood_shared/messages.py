@@ -1,0 +1,415 @@
+"""Every JSON message that crosses the wall of a room, as a frozen pydantic model that rejects unknown fields.
+
+Requests are written by the controller and read by the runner; replies are written by the runner, which is not
+trusted, so everything in a reply about a candidate is a *claim*. What the controller believes about a run comes from
+the engine and from its own clock, and has no type here.
+"""
+
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from fumehood_shared import WIRE_VERSION, caps
+
+ShortText = Annotated[str, Field(max_length=caps.MESSAGE_CHARS)]
+LongText = Annotated[str, Field(max_length=caps.TRACEBACK_CHARS)]
+Count = Annotated[int, Field(ge=0, le=2**53)]
+Seconds = Annotated[float, Field(ge=0)]
+
+
+class Message(BaseModel):
+    """Base of all messages: immutable, strict about types, no unknown fields, no NaN or infinity."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class Task(StrEnum):
+    CLASSIFICATION = "classification"
+    REGRESSION = "regression"
+
+
+class InputKind(StrEnum):
+    IMAGE = "image"
+    """float32, C x H x W."""
+    TABULAR = "tabular"
+    """float32, F."""
+    TOKENS = "tokens"
+    """int64, L; 0 is padding."""
+
+
+class ArraySpec(Message):
+    """Shape and type of one array that lies in a file of its own (see ``paths.array_file``)."""
+
+    dtype: Literal["float32", "int64"]
+    shape: Annotated[tuple[Annotated[int, Field(ge=0, le=2**40)], ...], Field(min_length=1, max_length=4)]
+
+    @property
+    def nbytes(self) -> int:
+        size = 4 if self.dtype == "float32" else 8
+        for n in self.shape:
+            size *= n
+        return size
+
+
+# ---- prepare -----------------------------------------------------------------------------------------------------
+
+
+class NumberColumn(Message):
+    """A numeric column: missing cells become ``fill``, then ``(x - mean) / std``; all three from training rows.
+
+    ``indicator`` says that a 0/1 column "was missing" follows it, which is so if a training row missed it.
+    """
+
+    kind: Literal["number"] = "number"
+    name: str
+    fill: float
+    mean: float
+    std: Annotated[float, Field(gt=0)]
+    indicator: bool = False
+
+
+class CategoryColumn(Message):
+    """A categorical column, one-hot over ``values`` (seen in training rows, sorted); unseen and missing are all 0."""
+
+    kind: Literal["category"] = "category"
+    name: str
+    values: tuple[str, ...]
+
+
+Column = Annotated[NumberColumn | CategoryColumn, Field(discriminator="kind")]
+
+
+class TabularEncoding(Message):
+    """How rows of a table become vectors: the columns in order, each fitted on training rows only."""
+
+    kind: Literal["tabular"] = "tabular"
+    columns: tuple[Column, ...]
+
+
+class ImageEncoding(Message):
+    """Images are ``(x - mean[c]) / std[c]`` per channel; ``shape`` is C x H x W before and after."""
+
+    kind: Literal["image"] = "image"
+    shape: tuple[int, int, int]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+
+Encoding = Annotated[TabularEncoding | ImageEncoding, Field(discriminator="kind")]
+
+
+class TargetEncoding(Message):
+    """What the numbers in a target array mean.
+
+    Classification: index into ``classes``. Regression: the targets' own units; ``mean`` and ``std`` (one per target
+    column, from training rows) let a trainer standardise, and nothing else uses them.
+    """
+
+    name: str
+    classes: tuple[str, ...] = Field(default=())
+    mean: tuple[float, ...] = Field(default=())
+    std: tuple[float, ...] = Field(default=())
+
+
+class BuiltinSource(Message):
+    """A data set that ships with scikit-learn, read from the prepare image."""
+
+    kind: Literal["builtin"] = "builtin"
+    name: str
+
+
+class CsvSource(Message):
+    """A CSV file with a header, put under ``in/raw/data.csv``; ``target`` is the column to predict."""
+
+    kind: Literal["csv"] = "csv"
+    target: str
+    task: Task | None = None
+    """Said by the user; needed for integer targets with more than 20 values."""
+
+
+Source = Annotated[BuiltinSource | CsvSource, Field(discriminator="kind")]
+
+
+class PrepareRequest(Message):
+    """Load, split, fit the encoders on the training rows, write arrays.
+
+    The split is stratified by class and depends on ``split_seed`` and the rows alone.
+    """
+
+    job: Literal["prepare"] = "prepare"
+    version: Literal[1] = WIRE_VERSION
+    source: Source
+    split_seed: Count
+    validation_fraction: Annotated[float, Field(gt=0, lt=1)]
+    test_fraction: Annotated[float, Field(gt=0, lt=1)]
+    subset: Annotated[int, Field(ge=10)] | None = None
+    """Use a stratified subset of that many rows; None uses all."""
+
+
+class EncodeRequest(Message):
+    """Apply encoders fitted by an earlier PrepareRequest to new rows; no split, targets not needed."""
+
+    job: Literal["encode"] = "encode"
+    version: Literal[1] = WIRE_VERSION
+    source: Source
+    encoding: Encoding
+
+
+class DataFacts(Message):
+    """What the loader found, for humans and planners. Never per-row values."""
+
+    rows: Count
+    class_counts: dict[str, Count] = {}
+    """Over all rows; empty for regression."""
+    missing_cells: dict[str, Count] = {}
+    """Column -> number of missing cells, only where there are some."""
+    dropped_rows: Count = 0
+    """Rows without a target."""
+    duplicate_rows_across_splits: Count = 0
+    notes: tuple[ShortText, ...] = Field(default=())
+
+
+class PrepareReply(Message):
+    """Arrays ``{train,validation,test}_{inputs,targets}``; targets int64 N, or float32 N x T."""
+
+    job: Literal["prepare"] = "prepare"
+    version: Literal[1] = WIRE_VERSION
+    task: Task
+    input_kind: InputKind
+    input_shape: Annotated[tuple[int, ...], Field(min_length=1, max_length=3)]
+    num_outputs: Annotated[int, Field(ge=1, le=100_000)]
+    vocab_size: int | None = None
+    encoding: Encoding
+    target: TargetEncoding
+    arrays: dict[str, ArraySpec]
+    facts: DataFacts
+
+
+class EncodeReply(Message):
+    """Array ``inputs``, in the order of the rows in the file."""
+
+    job: Literal["encode"] = "encode"
+    version: Literal[1] = WIRE_VERSION
+    arrays: dict[str, ArraySpec]
+    facts: DataFacts
+
+
+class RefusalKind(StrEnum):
+    """Why our loader could not use a data set; the message names the column, the row count, the class."""
+
+    NOT_READABLE = "not_readable"
+    NO_TARGET_COLUMN = "no_target_column"
+    TOO_FEW_ROWS = "too_few_rows"
+    ONE_CLASS = "one_class"
+    AMBIGUOUS_TASK = "ambiguous_task"
+    BAD_TARGET = "bad_target"
+    NO_FEATURES = "no_features"
+    WRONG_COLUMNS = "wrong_columns"
+
+
+class Refusal(Message):
+    """The data cannot be used, and this is why. The user's mistake, not a crash."""
+
+    job: Literal["refusal"] = "refusal"
+    version: Literal[1] = WIRE_VERSION
+    kind: RefusalKind
+    message: ShortText
+
+
+# ---- train and predict -------------------------------------------------------------------------------------------
+
+
+class Recipe(Message):
+    """How the standard trainer trains. Every field may be set in a candidate's ``RECIPE`` or by the user."""
+
+    optimizer: Literal["adamw", "adam", "sgd"] = "adamw"
+    lr: Annotated[float, Field(gt=0, le=100)] = 1e-3
+    weight_decay: Annotated[float, Field(ge=0, le=10)] = 1e-2
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    """SGD only (Nesterov)."""
+    schedule: Literal["constant", "cosine", "one_cycle"] = "cosine"
+    warmup_fraction: Annotated[float, Field(ge=0, lt=1)] = 0.05
+    """Fraction of all steps with linearly rising lr; ``one_cycle`` uses it as its rising part."""
+    epochs: Annotated[int, Field(ge=1, le=100_000)] = 30
+    batch_size: Annotated[int, Field(ge=1, le=2**20)] = 64
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    grad_clip: Annotated[float, Field(ge=0)] = 1.0
+    """Global L2 norm; 0 turns clipping off."""
+    early_stop_fraction: Annotated[float, Field(ge=0, le=0.5)] = 0.0
+    """Slice of the training rows kept back to stop early; 0 turns it off."""
+    early_stop_patience: Annotated[int, Field(ge=1)] = 10
+    """Epochs without improvement on that slice; the best epoch's weights are kept."""
+    augment: tuple[Literal["shift", "flip", "noise", "cutout", "mixup"], ...] = Field(default=())
+    mixed_precision: bool = True
+    """bfloat16 autocast on a GPU; no effect on a CPU."""
+
+
+class TensorScale(Message):
+    """Mean and std of each regression target over the training rows (TargetEncoding)."""
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+
+class SeedSpec(Message):
+    """One repetition: ``seed`` drives initialisation and the trainer's draws, ``order`` the order of the rows."""
+
+    seed: Count
+    order: Count
+
+
+class JobBase(Message):
+    version: Literal[1] = WIRE_VERSION
+    task: Task
+    input_kind: InputKind
+    input_shape: Annotated[tuple[int, ...], Field(min_length=1, max_length=3)]
+    num_outputs: Annotated[int, Field(ge=1, le=100_000)]
+    vocab_size: int | None = None
+    target_scale: TensorScale | None = None
+    """Regression: the standard trainer fits standardised targets, and predict puts the scale back."""
+    seeds: Annotated[tuple[SeedSpec, ...], Field(min_length=1, max_length=caps.SEEDS)]
+    device: Literal["cpu", "cuda"] = "cpu"
+    threads: Annotated[int, Field(ge=1, le=1024)]
+    """CPU threads for the whole room; workers share them out."""
+    deterministic: bool = True
+    deadline_s: Annotated[float, Field(gt=0)]
+    """Seconds of wall time that the supervisor gives the workers, from the start signal."""
+
+
+class TrainRequest(JobBase):
+    """Build and train ``in/model.py`` on ``/data/{inputs,targets}.bin``."""
+
+    job: Literal["train"] = "train"
+    inputs: ArraySpec
+    targets: ArraySpec
+    overrides: dict[str, int | float | bool | str | list[str]] = {}
+    """Recipe fields that the user set explicitly; they win over the candidate's RECIPE."""
+
+
+class PredictRequest(JobBase):
+    """Predict ``in/inputs.bin`` with ``in/model.py`` and ``in/weights-K.safetensors`` of each seed."""
+
+    job: Literal["predict"] = "predict"
+    inputs: ArraySpec
+    batch_size: Annotated[int, Field(ge=1)] = 512
+
+
+class FailureKind(StrEnum):
+    """How a candidate can fail. A candidate's failure is data: it goes to the history, never to exit code 70."""
+
+    SYNTAX = "syntax"
+    IMPORT = "import"
+    INTERFACE = "interface"
+    SHAPE = "shape"
+    NON_FINITE = "non_finite"
+    OOM = "oom"
+    TIMEOUT = "timeout"
+    CRASHED = "crashed"
+    HOSTILE_OUTPUT = "hostile_output"
+
+
+class Failure(Message):
+    kind: FailureKind
+    message: ShortText
+    traceback: LongText = ""
+    line: int | None = None
+    """Line of the candidate's source, where one is known."""
+
+
+class LayerSummary(Message):
+    name: str = Field(max_length=200)
+    type: str = Field(max_length=100)
+    output_shape: str = Field(max_length=200)
+    parameters: Count
+    bytes: Count
+
+
+class ModelSummary(Message):
+    """What building the model showed: one row per leaf module, in the order of the dummy batch's forward pass."""
+
+    layers: Annotated[tuple[LayerSummary, ...], Field(max_length=caps.SUMMARY_LAYERS)]
+    parameters: Count
+    bytes: Count
+    omitted_layers: Count = 0
+
+
+class WorkerReport(Message):
+    """One seed's own story, written by the process that ran the candidate. All of it is a claim."""
+
+    index: Count
+    failure: Failure | None = None
+    summary: ModelSummary | None = None
+    recipe: Recipe | None = None
+    """The recipe as used, overrides applied; None when the candidate brings its own ``train``."""
+    own_train: bool = False
+    own_predict: bool = False
+    epochs: Count = 0
+    train_loss: Annotated[tuple[float, ...], Field(max_length=caps.CURVE_POINTS)] = ()
+    held_out_loss: Annotated[tuple[float, ...], Field(max_length=caps.CURVE_POINTS)] = ()
+    """On the early-stop slice of the training rows, where there is one."""
+    build_s: Seconds = 0.0
+    train_s: Seconds = 0.0
+    predict_s: Seconds = 0.0
+    started_after_s: Seconds = 0.0
+    """From the start signal to the first training step."""
+
+
+class JobReply(Message):
+    """Written by the supervisor after every worker is dead: one report per seed, in the order of the request.
+
+    Where a worker left no readable report the supervisor writes one with the failure it saw (exit code, signal,
+    deadline).
+    """
+
+    job: Literal["train", "predict"]
+    version: Literal[1] = WIRE_VERSION
+    reports: Annotated[tuple[WorkerReport, ...], Field(max_length=caps.SEEDS)]
+    wall_s: Seconds
+
+
+# ---- attestation -------------------------------------------------------------------------------------------------
+
+
+class MountFact(Message):
+    path: str = Field(max_length=4096)
+    fstype: str = Field(max_length=100)
+    options: Annotated[tuple[str, ...], Field(max_length=100)]
+
+
+class Attestation(Message):
+    """What the supervisor sees of its own cage before any foreign byte arrives; compared with the policy."""
+
+    version: Literal[1] = WIRE_VERSION
+    role: Literal["prepare", "train", "predict"]
+    uid: int
+    gid: int
+    groups: Annotated[tuple[int, ...], Field(max_length=100)]
+    no_new_privs: int | None
+    """None where the kernel shows no such line (gVisor)."""
+    seccomp: int | None
+    cap_effective: str = Field(max_length=40)
+    cap_permitted: str = Field(max_length=40)
+    cap_inheritable: str = Field(max_length=40)
+    cap_bounding: str = Field(max_length=40)
+    cap_ambient: str = Field(max_length=40)
+    interfaces: Annotated[tuple[str, ...], Field(max_length=100)]
+    mounts: Annotated[tuple[MountFact, ...], Field(max_length=500)]
+    devices: Annotated[tuple[str, ...], Field(max_length=500)]
+    """Names under /dev, two levels deep."""
+    rlimits: dict[str, tuple[int, int]]
+    """``nofile fsize core nproc`` -> (soft, hard); -1 is unlimited."""
+    pid: int
+    dumpable: int
+    environment: Annotated[tuple[str, ...], Field(max_length=200)]
+    """Names of the variables of the supervisor, not their values."""
+    root_writable: bool
+    exchange_bytes: int
+    memory_limit: int | None
+    """Bytes, from the cgroup where it is visible; None where it is not."""
+    pids_limit: int | None
+    hostname: str = Field(max_length=200)
+    kernel: str = Field(max_length=200)
+    cuda_devices: Annotated[tuple[str, ...], Field(max_length=64)] = ()
+    versions: dict[str, str]
+    """python, torch and so on."""
