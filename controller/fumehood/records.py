@@ -232,3 +232,76 @@ class Iteration(Record):
     score: Score | None
     """On validation; None where every seed failed."""
     decision: Decision
+
+
+# ---- a whole run -------------------------------------------------------------------------------------------------
+
+
+class RunSettings(Record):
+    """What the user asked for, as resolved at the start; a resumed run uses these and no others."""
+
+    name: str
+    goal: Goal
+    data: str
+    planner: Literal["search"]
+    max_iterations: int
+    num_seeds: int
+    seed: int
+    """Drives the planner and, through it, the candidates' seeds."""
+    split_seed: int
+    policy: str
+    """Name of the policy; its full text is in the journal."""
+    confidence_level: float = 0.95
+    budget_minutes: float | None = None
+    timeout_s: float | None = None
+    """Wall time of one train room, where it is tighter than the policy's; None leaves the policy's."""
+    device: Literal["cpu", "cuda"] = "cpu"
+    overrides: dict[str, Any] = {}
+    """Recipe fields that the user set; they win over every candidate's own."""
+
+
+class ImageFact(Record):
+    """The sandbox image that rooms ran from, as the engine reported it."""
+
+    tag: str
+    image_id: str
+    base: str
+    """Reference of the base image, with its digest where a registry gave one."""
+    base_digest: str
+
+
+class Sealed(Record):
+    """The one measurement on the sealed test set."""
+
+    iteration: int
+    """The winner's."""
+    score: Score
+    opening: int
+    """How many times this user has opened a seal on these very test rows, this time included."""
+    test_digest: str
+
+
+class Run(Record):
+    """Everything the journal says about a run: what reports are made from, and what ``resume`` goes on from."""
+
+    run_id: str
+    started_at: str
+    """UTC, ISO 8601."""
+    finished_at: str | None = None
+    settings: RunSettings
+    image: ImageFact | None = None
+    dataset: Dataset | None = None
+    iterations: tuple[Iteration, ...] = ()
+    incumbent: int | None = None
+    """Number of the iteration that is kept as the best so far; None before the first keep."""
+    stopped_because: StopReason | None = None
+    final: Sealed | None = None
+    goal_achieved: bool | None = None
+    """None while running, and where the goal has no target."""
+    resumed: int = 0
+    """How many times the run was resumed."""
+    versions: dict[str, str] = {}
+
+    def best(self) -> Iteration | None:
+        """The incumbent's iteration, or None."""
+        return next((i for i in self.iterations if i.number == self.incumbent), None)
