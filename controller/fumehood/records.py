@@ -242,6 +242,11 @@ class RunSettings(Record):
 
     name: str
     goal: Goal
+    """Provisional until the data are prepared: only then the task, and with it the metric, is known."""
+    metric: str | None = None
+    """As asked for beside the goal's text; wins over it."""
+    target: float | None = None
+    """Likewise, as written: 95 and 0.95 are the same accuracy."""
     data: str
     planner: Literal["search"]
     max_iterations: int

@@ -4,16 +4,31 @@ One function per sink, all pure. Nothing else in the controller may print, log o
 """
 
 import html
+import json
 import re
 import unicodedata
+from typing import Any
 
-_MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+!|<>~&$^-])")
+_MARKDOWN = re.compile(
+    r"(?P<keep>\[[\d.,e+-]+, [\d.,e+-]+\](?=[\s,;]))"  # an interval in a sentence: no link without "(", "[" or ":"
+    r"|(?P<escape>[\\`*_{}\[\]#!|<>~&$^@]|^[-+=]|(?<!\d):(?=\S)|(?<=www)\.)",
+    re.IGNORECASE,
+)
+_NUMBERED = re.compile(r"^(\d{1,9})([.)])(?=\s|$)")
+_FORMULA = tuple("=+-@＝＋－＠")
+_JSON_ESCAPED = re.compile("[<>&\x7f]")
 _ELLIPSIS = " … "
+_BAD = "\N{REPLACEMENT CHARACTER}"
+_HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+_BLANK = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
+"""Letters and marks by category, yet drawn as nothing."""
+_MARKS = 4
+"""More combining marks than this on one letter serve only to paint over the lines above and below."""
 
 
 def plain(text: str, limit: int = 500) -> str:
     """One line for a terminal or a log: no control, format, bidi or surrogate characters; clipped in the middle."""
-    return clip(" ".join(_printable(text).split()), limit)
+    return clip(_printable(" ".join(text.split())), limit)
 
 
 def block(text: str, limit: int = 4000) -> str:
@@ -23,8 +38,12 @@ def block(text: str, limit: int = 4000) -> str:
 
 
 def markdown(text: str, limit: int = 500) -> str:
-    """Text for the middle of a Markdown line or table cell: nothing in it is markup, link, HTML or formula."""
-    return _MARKDOWN.sub(r"\\\1", plain(text, limit))
+    """Text for a Markdown line or table cell: nothing in it is markup, link, HTML, list or formula.
+
+    The one thing left to a renderer's taste: some make a link of a bare mail address even where it is escaped.
+    """
+    escaped = _MARKDOWN.sub(lambda m: m["keep"] or "\\" + m["escape"], plain(text, limit))
+    return _NUMBERED.sub(r"\1\\\2", escaped)
 
 
 def fenced(text: str, limit: int = 4000) -> str:
@@ -41,9 +60,18 @@ def html_text(text: str, limit: int = 4000) -> str:
 
 
 def csv_cell(text: str, limit: int = 500) -> str:
-    """A cell that no spreadsheet takes for a formula."""
+    """A cell that no spreadsheet takes for a formula; commas and quotes are left to the ``csv`` module."""
     clean = plain(text, limit)
-    return "'" + clean if clean[:1] in ("=", "+", "-", "@") else clean
+    return "'" + clean if clean[:1] in _FORMULA else clean
+
+
+def json_document(value: Any) -> str:
+    """An indented JSON document in printable ASCII: safe to print, and to stand inside HTML. Nothing is lost.
+
+    Raises ``ValueError`` for NaN and infinity, which JSON does not have.
+    """
+    dumped = json.dumps(value, indent=2, ensure_ascii=True, allow_nan=False)
+    return _JSON_ESCAPED.sub(lambda m: f"\\u{ord(m[0]):04x}", dumped) + "\n"
 
 
 def clip(text: str, limit: int) -> str:
@@ -57,14 +85,17 @@ def clip(text: str, limit: int) -> str:
 
 
 def _printable(text: str) -> str:
-    """Replace whatever could move a cursor, reorder a line or hide in it by U+FFFD; tabs become spaces."""
-    return "".join(_printable_char(c) for c in text)
+    """Replace whatever could move a cursor, reorder a line, hide in it or paint outside it by U+FFFD."""
+    shown: list[str] = []
+    marks = _MARKS
+    for c in text:
+        category = unicodedata.category(c)
+        is_mark = category in ("Mn", "Me")
+        marks = marks + 1 if is_mark else 0
+        hidden = category in _HIDDEN or c in _BLANK or _is_variation_selector(c)
+        shown.append(_BAD if hidden or (is_mark and marks > _MARKS) else c)
+    return "".join(shown)
 
 
-def _printable_char(c: str) -> str:
-    if c == "\t":
-        return " "
-    category = unicodedata.category(c)
-    if category in ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"):
-        return "\N{REPLACEMENT CHARACTER}"
-    return c
+def _is_variation_selector(c: str) -> bool:
+    return "\ufe00" <= c <= "\ufe0f" or "\u180b" <= c <= "\u180f" or "\U000e0100" <= c <= "\U000e01ef"

@@ -16,6 +16,8 @@ ShortText = Annotated[str, Field(max_length=caps.MESSAGE_CHARS)]
 LongText = Annotated[str, Field(max_length=caps.TRACEBACK_CHARS)]
 Count = Annotated[int, Field(ge=0, le=2**53)]
 Seconds = Annotated[float, Field(ge=0)]
+Deadline = Annotated[float, Field(gt=0)]
+"""Seconds of wall time that the supervisor gives its workers, from the start signal."""
 
 
 class Message(BaseModel):
@@ -145,6 +147,7 @@ class PrepareRequest(Message):
     test_fraction: Annotated[float, Field(gt=0, lt=1)]
     subset: Annotated[int, Field(ge=10)] | None = None
     """Use a stratified subset of that many rows; None uses all."""
+    deadline_s: Deadline
 
 
 class EncodeRequest(Message):
@@ -154,6 +157,7 @@ class EncodeRequest(Message):
     version: Literal[1] = WIRE_VERSION
     source: Source
     encoding: Encoding
+    deadline_s: Deadline
 
 
 class DataFacts(Message):
@@ -273,8 +277,7 @@ class JobBase(Message):
     threads: Annotated[int, Field(ge=1, le=1024)]
     """CPU threads for the whole room; workers share them out."""
     deterministic: bool = True
-    deadline_s: Annotated[float, Field(gt=0)]
-    """Seconds of wall time that the supervisor gives the workers, from the start signal."""
+    deadline_s: Deadline
 
 
 class TrainRequest(JobBase):

@@ -1,0 +1,106 @@
+# Front door of the project. `make help` lists what there is; every target makes what it needs first.
+# Set-up talks on stderr only, so `make -s demo > result` holds the result.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMPS := $(VENV)/stamps
+VARIANT ?= cpu
+TORCH_INDEX_URL ?=
+BASE_IMAGE ?=
+T ?=
+export TORCH_INDEX_URL BASE_IMAGE
+
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+PYTEST := $(BIN)/python -m pytest
+LOCKS := sandbox_image/requirements-cpu.txt sandbox_image/requirements-prepare.txt
+TORCH_INDEX := $(if $(TORCH_INDEX_URL),--extra-index-url $(TORCH_INDEX_URL))
+FILTER := $(if $(T),$(if $(findstring /,$(T)),$(T),-k "$(T)"))
+SOURCES := controller shared sandbox_image tests
+
+.PHONY: help venv dev engine image demo test unit lint format lock bench coverage clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+venv: $(STAMPS)/venv ## Make .venv with the program in it
+dev: $(STAMPS)/dev ## Add what the tests and checks need, torch included
+
+$(STAMPS)/python:
+	@if ! $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then \
+		echo "make: $(PYTHON) is older than 3.11; name another one: make PYTHON=python3.12" >&2; exit 2; \
+	elif ! $(PYTHON) -c 'import ensurepip, venv' 2>/dev/null; then \
+		if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+			echo "make: installing python3-venv with apt-get" >&2; \
+			{ apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y python3-venv; } >&2; \
+		else \
+			echo "make: $(PYTHON) lacks the modules venv and ensurepip; install python3-venv, or name another" \
+				"Python: make PYTHON=..." >&2; exit 2; \
+		fi; \
+	fi
+	@$(PYTHON) -m venv $(VENV) >&2
+	@mkdir -p $(STAMPS) && touch $@
+
+$(STAMPS)/venv: pyproject.toml $(STAMPS)/python
+	@echo "make: installing the program into $(VENV)" >&2
+	@$(PIP) install --quiet -e . >&2
+	@touch $@
+
+# On the image's own platform the tests use the image's own wheels.
+$(STAMPS)/dev: pyproject.toml $(LOCKS) $(STAMPS)/python
+	@echo "make: installing the tests' tools and torch into $(VENV)" >&2
+	@if $(BIN)/python -c 'import platform, sys; sys.exit((sys.version_info[:2], platform.system(), platform.machine()) \
+			!= ((3, 11), "Linux", "x86_64"))'; then \
+		$(PIP) install --quiet --no-deps --require-hashes $(TORCH_INDEX) $(LOCKS:%=-r %) >&2; \
+	else \
+		$(PIP) install --quiet $(TORCH_INDEX) "$$(awk -F '[ +]' '/^torch==/ { print $$1 }' sandbox_image/requirements-cpu.txt)" \
+			$$(awk '/^(torchvision|safetensors)==/ { print $$1 }' sandbox_image/requirements-cpu.txt) >&2; \
+	fi || { echo "make: torch could not be installed; TORCH_INDEX_URL=... names PyTorch's CPU wheel index" >&2; exit 2; }
+	@$(PIP) install --quiet -e '.[dev]' >&2
+	@touch $@ $(STAMPS)/venv
+
+engine: venv ## Find the container engine; as root on Debian or Ubuntu set one up where none answers
+	@$(BIN)/python -m fumehood.sandbox.engine
+
+image: venv engine ## Build the sandbox image (VARIANT=cpu|cuda, TORCH_INDEX_URL=..., BASE_IMAGE=...)
+	@$(BIN)/fumehood image build --variant $(VARIANT)
+
+demo: image ## Research on real handwritten digits, from goal to report
+	@$(BIN)/fumehood run --goal "Classify handwritten digits with >95% accuracy" --data digits --planner search \
+		--max-iterations 6 --num-seeds 3
+
+test: dev engine image ## Run every test (T=word or T=path chooses)
+	@$(PYTEST) $(FILTER)
+
+unit: dev ## Run the tests that need no container engine (T=...)
+	@$(PYTEST) -m "not integration and not attacks and not gpu" $(FILTER)
+
+lint: dev ## Check style, types, import rules and the README's commands
+	@$(BIN)/ruff check $(SOURCES)
+	@$(BIN)/ruff format --check $(SOURCES)
+	@$(BIN)/mypy controller shared sandbox_image
+	@$(BIN)/lint-imports
+	@$(BIN)/python tests/readme_commands.py
+
+format: dev ## Rewrite the sources in the house style
+	@$(BIN)/ruff check --fix $(SOURCES)
+	@$(BIN)/ruff format $(SOURCES)
+
+lock: venv ## Resolve the image's lock files anew
+	@$(BIN)/python sandbox_image/lock.py
+
+bench: dev engine image ## Measure what isolation costs
+	@$(PYTEST) -s tests/bench $(FILTER)
+
+coverage: dev engine image ## Run every test and tell which lines none of them reached
+	@$(BIN)/coverage run --source=controller/fumehood,shared/fumehood_shared -m pytest $(FILTER)
+	@$(BIN)/coverage report --show-missing --skip-covered
+
+clean: ## Remove .venv and caches of tools; images, runs and data stay
+	@rm -rf $(VENV) .coverage htmlcov .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist
+	@find $(SOURCES) -name __pycache__ -prune -exec rm -rf {} +

@@ -1,0 +1,34 @@
+"""Options that several commands share."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+AS_JSON = click.option(
+    "--json", "as_json", is_flag=True, help="Print one JSON document on stdout, and nothing else there."
+)
+VERBOSE = click.option("--verbose", is_flag=True, help="Say more, and show tracebacks.")
+POLICY = click.option(
+    "--policy",
+    default="standard",
+    show_default=True,
+    metavar="NAME|FILE",
+    help="Limits of the rooms (fumehood policy list).",
+)
+RUN_DIR = click.argument("directory", type=click.Path(path_type=Path))
+
+
+class Positive(click.ParamType[float]):
+    """A number above zero; for budgets and times."""
+
+    name = "number"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        try:
+            number = float(value)
+        except (TypeError, ValueError):
+            self.fail(f"{value!r} is not a number", param, ctx)
+        if not 0 < number < float("inf"):
+            self.fail(f"{value} is not above zero", param, ctx)
+        return number

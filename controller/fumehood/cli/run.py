@@ -1,0 +1,113 @@
+"""``fumehood run``, ``resume`` and ``report``."""
+
+from pathlib import Path
+
+import click
+
+from fumehood.cli.options import AS_JSON, POLICY, RUN_DIR, VERBOSE, Positive
+
+
+@click.command()
+@click.option(
+    "--goal", "goal_text", required=True, metavar="TEXT", help='Such as "Classify digits with >95% accuracy".'
+)
+@click.option("--data", "data_spec", metavar="SPEC", help="Data set (fumehood data list); else the one the goal names.")
+@click.option("--name", metavar="NAME", help="Name of the run, for reports.")
+@click.option(
+    "--planner", type=click.Choice(["auto", "search"]), default="auto", show_default=True, help="Who proposes."
+)
+@click.option(
+    "--max-iterations", type=click.IntRange(1, 100_000), default=10, show_default=True, help="Candidates at most."
+)
+@click.option(
+    "--target-accuracy", type=float, metavar="X", help="Target; wins over the goal's. 0.95 and 95 are the same."
+)
+@click.option("--metric", metavar="NAME", help="Metric to judge by; wins over the goal's.")
+@click.option(
+    "--num-seeds", type=click.IntRange(1, 64), default=3, show_default=True, help="Repetitions of every candidate."
+)
+@click.option(
+    "--seed", type=click.IntRange(0, 2**31), default=0, show_default=True, help="Drives planner and candidates."
+)
+@click.option("--split-seed", type=click.IntRange(0, 2**31), default=0, show_default=True, help="Drives the split.")
+@POLICY
+@click.option(
+    "--timeout", type=Positive(), metavar="SECONDS", help="Wall time of training a candidate, if below the policy's."
+)
+@click.option(
+    "--budget-minutes", type=Positive(), metavar="M", help="Stop, and measure the best, after that much time."
+)
+@click.option("--workdir", metavar="DIR", help="Run directory, absent or empty.  [default: ./run_TIMESTAMP]")
+@click.option(
+    "--keep/--no-keep", default=True, show_default=True, help="Keep everything, or only reports and the winner."
+)
+@VERBOSE
+@AS_JSON
+def run(
+    goal_text: str,
+    data_spec: str | None,
+    name: str | None,
+    planner: str,
+    max_iterations: int,
+    target_accuracy: float | None,
+    metric: str | None,
+    num_seeds: int,
+    seed: int,
+    split_seed: int,
+    policy: str,
+    timeout: float | None,
+    budget_minutes: float | None,
+    workdir: str | None,
+    keep: bool,
+    verbose: bool,
+    as_json: bool,
+) -> int:
+    """Research a model for a goal, in sealed rooms, and measure the winner once on a sealed test set."""
+    from fumehood import session
+    from fumehood.cli.outcome import tell, watcher
+
+    settings = session.settings(
+        goal_text,
+        data=data_spec,
+        name=name,
+        planner=planner,
+        max_iterations=max_iterations,
+        target=target_accuracy,
+        metric=metric,
+        num_seeds=num_seeds,
+        seed=seed,
+        split_seed=split_seed,
+        policy=policy,
+        timeout_s=timeout,
+        budget_minutes=budget_minutes,
+    )
+    done = session.start(settings, workdir, watcher(as_json=as_json, verbose=verbose))
+    if not keep:
+        done.directory.keep_results_only()
+    return tell(done, as_json=as_json)
+
+
+@click.command()
+@RUN_DIR
+@VERBOSE
+@AS_JSON
+def resume(directory: Path, verbose: bool, as_json: bool) -> int:
+    """Go on with an interrupted run; nothing that was finished is done again."""
+
+    from fumehood import session
+    from fumehood.cli.outcome import tell, watcher
+
+    done = session.go_on(directory, watcher(as_json=as_json, verbose=verbose))
+    return tell(done, as_json=as_json)
+
+
+@click.command()
+@RUN_DIR
+@AS_JSON
+def report(directory: Path, as_json: bool) -> int:
+    """Write a run's reports again from its journal, and show the outcome."""
+
+    from fumehood import session
+    from fumehood.cli.outcome import tell
+
+    return tell(session.look(directory), as_json=as_json, only_look=True)

@@ -1,0 +1,125 @@
+"""Keep or discard a candidate, and whether to stop: pure functions of scores on validation, the goal and the count.
+
+The rule. A first candidate that survived is kept. Another is kept where its mean is better than the incumbent's by more
+than the noise floor: one standard error of the difference, ``sqrt(std1**2 / n1 + std2**2 / n2)`` over seeds. Both were
+measured on the same examples, whose difficulty they share, so what remains of the doubt is mostly the seeds'. Where a
+side shows no spread over seeds (one seed, or seeds alike), its interval over examples stands in for it, divided by the
+normal quantile, which is too wide rather than too narrow.
+
+What the rule is not: a claim. One standard error is passed by one equal candidate in six, and the best of many looks
+better than it is; the sealed test, opened once, is what claims rest on. Nothing here knows of the test set.
+"""
+
+from math import sqrt
+from statistics import NormalDist
+
+from fumehood.records import Decision, Goal, Interval, MetricSummary, Score, StopReason, Verdict
+
+
+def decide(
+    score: Score | None,
+    incumbent: Score | None,
+    goal: Goal,
+    *,
+    parameters: int | None,
+    iteration: int,
+    max_iterations: int,
+    budget_left: bool,
+) -> Decision:
+    """Judge one candidate. ``score`` None: every seed failed. ``parameters``: the largest over its seeds, a fact.
+
+    ``iteration`` counts from 1. ``stop`` is the goal's before the iterations' before the budget's.
+    """
+    verdict, reason = _judge(score, incumbent, goal, parameters)
+    best = score if verdict is Verdict.KEEP else incumbent
+    return Decision(verdict=verdict, reason=reason, stop=_stop(best, goal, iteration >= max_iterations, budget_left))
+
+
+def goal_achieved(final: Score, goal: Goal) -> bool | None:
+    """Whether the confidence bound reaches the target; None without a target, False without a bound."""
+    if goal.target is None:
+        return None
+    bound = confidence_bound(final.metrics[goal.metric])
+    return bound is not None and _reaches(bound, goal.target, goal)
+
+
+def confidence_bound(summary: MetricSummary) -> float | None:
+    """The end of the interval that a claim may rest on: the lower one, or the upper where less is better."""
+    if summary.interval is None:
+        return None
+    return summary.interval.low if summary.direction == "max" else summary.interval.high
+
+
+def noise_floor(a: MetricSummary, b: MetricSummary) -> float | None:
+    """One standard error of the difference of two means, in the metric's units; None where nothing tells of noise."""
+    errors = [_standard_error(a), _standard_error(b)]
+    known = [e for e in errors if e is not None]
+    return sqrt(sum(e * e for e in known)) if known else None
+
+
+def _judge(score: Score | None, incumbent: Score | None, goal: Goal, parameters: int | None) -> tuple[Verdict, str]:
+    if score is None or score.failed_seeds >= score.n_seeds:
+        return Verdict.DISCARD, "Every seed failed, so there is nothing to keep."
+    refused = _too_large(parameters, goal)
+    if refused:
+        return Verdict.DISCARD, refused
+    new = score.metrics[goal.metric]
+    if incumbent is None:
+        return Verdict.KEEP, f"First candidate that survived: {_described(new)}; baseline {_number(score.baseline)}."
+    return _compare(new, incumbent.metrics[goal.metric])
+
+
+def _too_large(parameters: int | None, goal: Goal) -> str:
+    if goal.max_parameters is None:
+        return ""
+    if parameters is None:
+        return f"The goal allows {goal.max_parameters:,} parameters and this candidate's number is not known."
+    if parameters > goal.max_parameters:
+        return f"It has {parameters:,} parameters and the goal allows {goal.max_parameters:,}."
+    return ""
+
+
+def _compare(new: MetricSummary, old: MetricSummary) -> tuple[Verdict, str]:
+    gain = new.mean - old.mean if new.direction == "max" else old.mean - new.mean
+    floor = noise_floor(new, old)
+    both = f"{_described(new)} against the incumbent's {_number(old.mean)}"
+    if gain <= 0:
+        return Verdict.DISCARD, f"Not better: {both}."
+    if floor is None:
+        return Verdict.KEEP, f"Better by {_number(gain)}: {both}; nothing tells how large the noise is."
+    if gain > floor:
+        return Verdict.KEEP, f"Better by {_number(gain)}, more than the noise floor of {_number(floor)}: {both}."
+    return Verdict.DISCARD, f"Better by {_number(gain)}, within the noise floor of {_number(floor)}: {both}."
+
+
+def _standard_error(summary: MetricSummary) -> float | None:
+    if summary.std:
+        return summary.std / sqrt(len(summary.values))
+    return None if summary.interval is None else _implied(summary.interval)
+
+
+def _implied(interval: Interval) -> float:
+    return (interval.high - interval.low) / 2 / NormalDist().inv_cdf((1 + interval.level) / 2)
+
+
+def _stop(best: Score | None, goal: Goal, last: bool, budget_left: bool) -> StopReason | None:
+    if best is not None and goal_achieved(best, goal):
+        return StopReason.GOAL_MET
+    if last:
+        return StopReason.ITERATIONS
+    return None if budget_left else StopReason.BUDGET
+
+
+def _reaches(value: float, target: float, goal: Goal) -> bool:
+    return value >= target if goal.direction == "max" else value <= target
+
+
+def _described(summary: MetricSummary) -> str:
+    count = len(summary.values)
+    spread = "" if summary.std is None else f" ± {_number(summary.std)}"
+    return f"{summary.name} {_number(summary.mean)}{spread} over {count} seed{'' if count == 1 else 's'}"
+
+
+def _number(value: float) -> str:
+    # Equal values can differ from their mean in the last bit.
+    return f"{0.0 if abs(value) < 1e-12 else value:.4g}"

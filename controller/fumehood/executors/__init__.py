@@ -1,0 +1,42 @@
+"""Where candidates are evaluated: a job goes in, an envelope and files come out.
+
+An executor holds no label and makes no score. ``local`` runs rooms on the engine of this machine.
+"""
+
+import hashlib
+from pathlib import Path
+from typing import Literal, Protocol
+
+from fumehood.records import Envelope, Record
+from fumehood_shared.messages import SeedSpec
+
+
+class Job(Record):
+    """One candidate to be trained and to predict the validation inputs."""
+
+    number: int
+    """Of the iteration; names the secret row order of its predict room."""
+    source: str
+    seeds: tuple[SeedSpec, ...]
+    timeout_s: float | None = None
+    """Wall time of a train room where it is tighter than the policy's; None leaves the policy's."""
+
+    @property
+    def source_digest(self) -> str:
+        """SHA-256 of the source, hexadecimal."""
+        return hashlib.sha256(self.source.encode()).hexdigest()
+
+
+class Executor(Protocol):
+    def evaluate(self, job: Job, into: Path) -> Envelope:
+        """Train every seed and predict the validation inputs.
+
+        Files under ``into``: ``weights/seed-K.safetensors`` and ``predictions/seed-K.bin`` (float32 N x C, rows in the
+        data set's own order) of every seed K that did not fail; all of them are on disk when the envelope is returned.
+        Raises EngineError if the sandbox failed; a candidate's failure is inside the envelope.
+        """
+        ...
+
+    def predict(self, job: Job, split: Literal["validation", "test"], weights: Path, into: Path) -> Envelope:
+        """Predict a split's inputs with stored weights (``weights/seed-K.safetensors``); files as in ``evaluate``."""
+        ...

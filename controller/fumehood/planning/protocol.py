@@ -1,0 +1,14 @@
+"""What every planner can do."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from fumehood.records import Dataset, Goal, Iteration, Plan
+
+
+class Planner(Protocol):
+    """Proposes candidates. The same goal, data set and history always give the same proposal."""
+
+    def propose(self, goal: Goal, dataset: Dataset, history: Sequence[Iteration]) -> Plan | None:
+        """The next candidate, or None where there is nothing more to propose."""
+        ...

@@ -1,0 +1,107 @@
+"""A policy: every limit of every room, read once, frozen, passed explicitly.
+
+Nothing has a default. A key that is missing, unknown or out of range is an error, so an empty policy permits nothing.
+What no policy can switch on (a network, capabilities, a host path, a writable root) has no key here.
+"""
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ByteSize, ConfigDict, Field, ValidationError, model_validator
+
+from fumehood import assets
+from fumehood.errors import PolicyError
+
+Role = Literal["prepare", "train", "predict"]
+_MIB = 1024 * 1024
+_Size = Annotated[ByteSize, Field(ge=_MIB, le=2**50)]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class RoomLimits(_Frozen):
+    """What one room may use. Sizes in bytes (``"4GiB"`` in a file), times in seconds of wall time."""
+
+    memory: _Size
+    """Anonymous memory and page cache of the room; swap is never added."""
+    cpus: Annotated[float, Field(ge=0.1, le=4096)]
+    """Upper bound; a host with fewer gives what it has."""
+    pids: Annotated[int, Field(ge=16, le=65536)]
+    """Processes and threads together."""
+    tmp: _Size
+    exchange: _Size
+    inodes: Annotated[int, Field(ge=64, le=10_000_000)]
+    shm: _Size
+    nofile: Annotated[int, Field(ge=64, le=1_048_576)]
+    file: _Size
+    """Largest file that any process of the room can write, sparse ones included."""
+    ready_s: Annotated[float, Field(gt=0, le=3600)]
+    wall_s: Annotated[float, Field(gt=0, le=30 * 86400)]
+    output: _Size
+    """Largest archive that the controller reads back."""
+
+    @model_validator(mode="after")
+    def _exchange_fits(self) -> Self:
+        # What the engine writes into a tmpfs volume is charged to nobody, so it must not exceed what the room may use.
+        if self.exchange >= self.memory:
+            raise ValueError("exchange must be smaller than memory")
+        return self
+
+    @property
+    def host_bytes(self) -> int:
+        """Most memory of the host that a room under these limits can hold: its own and all its tmpfs."""
+        return int(self.memory + self.tmp + self.exchange + self.shm)
+
+
+class Policy(_Frozen):
+    name: Annotated[str, Field(min_length=1, max_length=60, pattern=r"^[A-Za-z0-9._-]+$")]
+    description: Annotated[str, Field(min_length=1, max_length=500)]
+    runtime: Literal["runc", "runsc"]
+    seccomp: Literal["engine-default"]
+    isolate_seeds: bool
+    """Every seed in rooms of its own, so that the seeds' independence is a fact."""
+    raw_data: _Size
+    """Largest raw data file that is taken in."""
+    prepare: RoomLimits
+    train: RoomLimits
+    predict: RoomLimits
+
+    def limits(self, role: Role) -> RoomLimits:
+        return {"prepare": self.prepare, "train": self.train, "predict": self.predict}[role]
+
+
+def shipped() -> list[str]:
+    """Names of the policies that come with Fumehood."""
+    return sorted(path.stem for path in assets.policies().glob("*.toml"))
+
+
+def load(name_or_path: str) -> Policy:
+    """Read a shipped policy by name, or one from a file.
+
+    Raises PolicyError for one that does not exist, is not TOML, or has a missing, unknown or bad key, which it names.
+    """
+    path = assets.policies() / f"{name_or_path}.toml" if name_or_path in shipped() else Path(name_or_path)
+    if not path.is_file():
+        raise PolicyError(
+            f"there is no policy {name_or_path!r}",
+            f"shipped policies: {', '.join(shipped())}; or give the path of a TOML file",
+        )
+    try:
+        return Policy.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+    except (OSError, UnicodeDecodeError) as error:
+        raise PolicyError(f"policy {name_or_path!r} cannot be read: {error}") from error
+    except tomllib.TOMLDecodeError as error:
+        raise PolicyError(f"policy {name_or_path!r} is not TOML: {error}") from error
+    except ValidationError as error:
+        raise PolicyError(f"policy {name_or_path!r}: {_explain(error)}", "fumehood policy show standard") from error
+
+
+def _explain(error: ValidationError) -> str:
+    texts = {"extra_forbidden": "unknown key", "missing": "missing key"}
+    return "; ".join(
+        f"{'.'.join(str(part) for part in item['loc']) or 'policy'}: {texts.get(item['type'], item['msg'])}"
+        for item in error.errors()
+    )

@@ -1,0 +1,103 @@
+"""A run in its directory: appends to the journal and keeps the state that the journal leads to, always the same.
+
+One process at a time. Reports and the registry are written from the state, never from anything else.
+"""
+
+import secrets
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+from structlog.typing import FilteringBoundLogger
+
+from fumehood import report
+from fumehood.errors import InternalError, UsageError
+from fumehood.journal import Entry, Journal, State, fold
+from fumehood.log import run_log
+from fumehood.policy import Policy
+from fumehood.records import Dataset, Record, Run, RunSettings
+from fumehood.run_directory import RunDirectory
+
+
+class Recorder:
+    """Use ``begin`` or ``reopen``."""
+
+    def __init__(self, directory: RunDirectory, journal: Journal, state: State, log: FilteringBoundLogger) -> None:
+        self.directory = directory
+        self.state = state
+        self._journal = journal
+        self._log = log
+
+    @property
+    def run(self) -> Run:
+        return self.state.run
+
+    @property
+    def dataset(self) -> Dataset:
+        if self.run.dataset is None:
+            raise InternalError("the data are used before they are prepared")
+        return self.run.dataset
+
+    @property
+    def policy(self) -> Policy:
+        """The policy that the run began with."""
+        return Policy.model_validate(self.state.policy)
+
+    def note(self, kind: str, **body: Record | str | float | Mapping[str, Any] | None) -> None:
+        """Append one step to the journal, on disk when this returns, and move the state on."""
+        entry = self._journal.append(kind, **body)
+        self.state = fold([entry], self.state)
+        self._log.info(kind, run=self.run.run_id, step=entry.number, iterations=len(self.run.iterations))
+
+    def spent_s(self) -> float:
+        """Seconds that the run has been worked on until now; pauses before a resumption are left out."""
+        entries = self._journal.entries
+        ends = [*entries[1:], None]
+        return sum(
+            ((_time(after) if after else datetime.now(UTC)) - _time(before)).total_seconds()
+            for before, after in zip(entries, ends, strict=True)
+            if after is None or after.kind != "resumed"
+        )
+
+    def report(self) -> None:
+        """Write registry and reports as of now."""
+        report.write(self.run, self.directory.path)
+
+    def report_if_possible(self) -> None:
+        """The same after a failure, which a second one must not hide: it goes into the log."""
+        try:
+            self.report()
+        except Exception:  # noqa: BLE001  # whatever it is, the first failure is the one to tell
+            self._log.exception("the reports could not be written")
+
+
+@contextmanager
+def begin(
+    directory: RunDirectory, settings: RunSettings, policy: Policy, versions: Mapping[str, str]
+) -> Iterator[Recorder]:
+    """Start a run in a new directory."""
+    with directory.locked(), run_log(directory.log) as log, Journal(directory.journal) as journal:
+        run_id = secrets.token_hex(8)
+        journal.append(
+            "started", run_id=run_id, settings=settings, policy=policy.model_dump(mode="json"), versions=dict(versions)
+        )
+        yield Recorder(directory, journal, fold(journal.entries), log)
+
+
+@contextmanager
+def reopen(directory: RunDirectory) -> Iterator[Recorder]:
+    """Go on with a run. Raises UsageError if it is finished, held by another process, or its journal is broken."""
+    with directory.locked(), run_log(directory.log) as log, Journal(directory.journal) as journal:
+        state = fold(journal.entries)
+        if state.run.finished_at is not None:
+            raise UsageError(
+                f"the run in {directory.path} is finished", f"look at it: fumehood report {directory.path}"
+            )
+        recorder = Recorder(directory, journal, state, log)
+        recorder.note("resumed")
+        yield recorder
+
+
+def _time(entry: Entry) -> datetime:
+    return datetime.fromisoformat(entry.at)

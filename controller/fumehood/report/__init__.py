@@ -1,0 +1,45 @@
+"""What a run leaves for people and for programs, derived from one ``Run`` and from nothing else.
+
+The same ``Run`` gives the same bytes (with the same version of matplotlib). Any run can be written: unfinished, without
+a survivor, with failures only, before its data set is known. Files that the run does not call for are left alone. The
+libraries that draw and fill templates are imported when the first report is written.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from fumehood.records import Run
+
+__all__ = ["ReportPaths", "write"]
+
+
+@dataclass(frozen=True)
+class ReportPaths:
+    """Where everything lies; ``final`` is None until the seal was opened."""
+
+    research_summary: Path
+    statistical_analysis: Path
+    html: Path
+    registry: Path
+    evaluations: tuple[Path, ...]
+    final: Path | None
+
+
+def write(run: Run, directory: Path) -> ReportPaths:
+    """Write all reports of ``run`` under ``directory``, each file whole or not at all. Raises ``OSError``."""
+    from fumehood.report import html, markdown, registry
+    from fumehood.report.files import write_text
+
+    reports, experiments = directory / "reports", directory / "experiments"
+    evaluations = experiments / "evaluations"
+    final = registry.final(run.final) if run.final else None
+    return ReportPaths(
+        registry=write_text(experiments / "registry.json", registry.registry(run)),
+        evaluations=tuple(
+            write_text(evaluations / f"{one.number:03d}.json", registry.evaluation(one)) for one in run.iterations
+        ),
+        final=write_text(evaluations / "final.json", final) if final else None,
+        research_summary=write_text(reports / "research_summary.md", markdown.research_summary(run)),
+        statistical_analysis=write_text(reports / "statistical_analysis.md", markdown.statistical_analysis(run)),
+        html=write_text(reports / "report.html", html.page(run)),
+    )

@@ -1,0 +1,75 @@
+"""The statistical methods of a run in words, with their sources: only those that its results name.
+
+Pure. What is said here describes ``fumehood.scoring`` and ``fumehood.decision``; those modules' own docstrings hold the
+formulas and the measured coverage. A method that is not known here is shown under its own name, without a description.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from fumehood.records import Interval, Run, Score
+from fumehood.report import words
+
+_SOURCES = {
+    "seeds and examples": (
+        "Covers both sources of doubt, which seeds were drawn and which examples. Crossed random effects: every value "
+        "is an overall mean, plus an effect of the seed, plus an effect of the example, plus a rest; the variance of "
+        "the mean is estimated from the mean squares over seeds, over examples and of the rest (Searle, Casella and "
+        "McCulloch, Variance Components, 1992). The half-width takes Student's t with S - 1 degrees of freedom for the "
+        "seeds' part and N - 1 for the examples' part, each part with its own quantile (modified large-sample method, "
+        "Graybill and Wang, 1980)."
+    ),
+    "examples only": (
+        "Covers the choice of examples and nothing else: there was one seed, or the seeds' predictions could not be "
+        "told apart. It does not say how another seed would have done."
+    ),
+    "percentile bootstrap": (
+        "Seeds and examples redrawn with replacement. Over a handful of seeds it covers far less than its level, so it "
+        "is shown beside the interval, and no decision and no claim rests on it."
+    ),
+}
+
+_SCALES = {
+    "score": (
+        "Kept inside 0 to 1 by Wilson's score interval with the effective number of examples that the variance implies "
+        "(Dean and Pagano, 2015)."
+    ),
+    "log": "Computed on the logarithm (delta method), so that it stays above 0.",
+    "log_gap": "Computed on the logarithm of the distance to the best possible value (delta method).",
+    "atanh": "Computed on Fisher's z and transformed back.",
+    "plain": "Computed on the metric itself and cut at the ends of its range.",
+}
+
+
+@dataclass(frozen=True)
+class Method:
+    """One interval method as the results name it; ``description`` is empty for one that is not known here."""
+
+    name: str
+    description: str
+
+
+def intervals(run: Run) -> tuple[Method, ...]:
+    """Every interval method that a score of ``run`` names, once each, claimed ones before those shown beside."""
+    names = dict.fromkeys(f"{found.method} ({words.level(found)})" for found in _all_intervals(run))
+    return tuple(Method(name, describe(name.rpartition(" (")[0])) for name in names)
+
+
+def describe(name: str) -> str:
+    """What an interval's ``method`` means, in a few sentences; empty where nothing is known of it."""
+    source = next((text for start, text in _SOURCES.items() if name.startswith(start)), "")
+    scale = _SCALES.get(name.rpartition(", ")[2], "")
+    return f"{source} {scale}".strip()
+
+
+def scores(run: Run) -> Iterator[Score]:
+    """The sealed test's score first, then the candidates' in order."""
+    if run.final is not None:
+        yield run.final.score
+    yield from (one.score for one in run.iterations if one.score is not None)
+
+
+def _all_intervals(run: Run) -> list[Interval]:
+    summaries = [summary for score in scores(run) for summary in score.metrics.values()]
+    claimed = [s.interval for s in summaries if s.interval is not None]
+    return claimed + [beside for s in summaries for beside in s.shown_beside]

@@ -1,0 +1,63 @@
+"""The machine-readable side of a report: the whole history, and one document of metrics per measurement.
+
+Pure. Every document carries ``schema_version``. ``registry`` loses nothing: its ``run`` is the ``Run`` itself, and
+reading it back gives an equal value.
+"""
+
+from typing import Any
+
+from fumehood.records import Envelope, Iteration, Run, Score, Sealed
+from fumehood.report.conclusion import conclusion, shrinkage
+from fumehood.text import json_document
+
+SCHEMA_VERSION = 1
+
+
+def registry(run: Run) -> str:
+    """``experiments/registry.json``."""
+    found = conclusion(run)
+    return _document(
+        conclusion={"kind": found.kind, "headline": found.headline, "sentence": found.sentence, "notes": found.notes},
+        validation_to_test_shrinkage=shrinkage(run),
+        run=run.model_dump(mode="json"),
+    )
+
+
+def evaluation(iteration: Iteration) -> str:
+    """``experiments/evaluations/NNN.json``: one candidate on validation."""
+    return _document(
+        iteration=iteration.number,
+        family=iteration.plan.family,
+        title=iteration.plan.title,
+        source_digest=iteration.source_digest,
+        decision=iteration.decision.model_dump(mode="json"),
+        score=_score(iteration.score),
+        facts=_facts(iteration.envelope),
+    )
+
+
+def final(sealed: Sealed) -> str:
+    """``experiments/evaluations/final.json``: the winner on the sealed test set."""
+    return _document(
+        iteration=sealed.iteration,
+        opening=sealed.opening,
+        test_digest=sealed.test_digest,
+        score=_score(sealed.score),
+    )
+
+
+def _document(**content: Any) -> str:
+    return json_document({"schema_version": SCHEMA_VERSION, **content})
+
+
+def _score(score: Score | None) -> dict[str, Any] | None:
+    return None if score is None else score.model_dump(mode="json")
+
+
+def _facts(envelope: Envelope) -> dict[str, Any]:
+    """What is known without asking the candidate; its own claims stay in the registry."""
+    claims = {"train_claims", "predict_claims"}
+    return {
+        "seeds": [seed.model_dump(mode="json", exclude=claims) for seed in envelope.seeds],
+        "rooms": [room.model_dump(mode="json") for room in envelope.rooms],
+    }

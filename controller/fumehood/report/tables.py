@@ -1,0 +1,185 @@
+"""The rows of every table that a report or a terminal shows, worked out once from a ``Run``.
+
+Pure. Text from rooms, plans and data files is carried as it is: each sink escapes it. ``facts`` come from the engine
+and the controller; ``claims`` are candidates' own stories, and no row mixes the two.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from statistics import median
+
+from fumehood.records import Iteration, MetricSummary, RoomFacts, Run, Score, SeedResult
+from fumehood.report import words
+from fumehood.report.conclusion import winner
+from fumehood_shared.messages import Failure, Recipe, WorkerReport
+
+DECISIONS = {"keep": "kept", "discard": "discarded"}
+
+
+@dataclass(frozen=True)
+class IterationRow:
+    number: int
+    family: str
+    title: str
+    measured: MetricSummary | None
+    """The goal's metric on validation; None where every seed failed."""
+    failed: str
+    """The kind of failure where every seed failed, else empty."""
+    seeds: str
+    """``3 of 3``: seeds that gave predictions, of all."""
+    parameters: int | None
+    wall_s: float
+    """Sum over the iteration's rooms, from start signal to end."""
+    decision: str
+    reason: str
+    leads: bool
+    """It is the winner, or the incumbent of a run that has none yet."""
+
+
+@dataclass(frozen=True)
+class FailureRow:
+    kind: str
+    seeds: int
+    iterations: tuple[int, ...]
+    message: str
+    """Of the first such failure."""
+
+
+@dataclass(frozen=True)
+class RoleRow:
+    """All rooms of one role."""
+
+    role: str
+    rooms: int
+    wall_s: float
+    ready_s: float
+    """Median time from the request for a room to its accepted attestation."""
+    peak_memory_bytes: int | None
+    output_bytes: int
+    oom_killed: int
+
+
+@dataclass(frozen=True)
+class SplitRow:
+    name: str
+    rows: int
+    use: str
+
+
+@dataclass(frozen=True)
+class Confusion:
+    true: str
+    predicted: str
+    count: int
+    share: float
+    """Of all predictions for examples of the true class."""
+
+
+def iteration_row(one: Iteration, leads: bool = False) -> IterationRow:
+    good = sum(seed.failure is None for seed in one.envelope.seeds)
+    return IterationRow(
+        number=one.number,
+        family=one.plan.family,
+        title=one.plan.title,
+        measured=one.score.primary if one.score else None,
+        failed="" if one.score else _failed(one),
+        seeds=f"{good} of {len(one.envelope.seeds)}",
+        parameters=parameters(one),
+        wall_s=sum(room.wall_s for room in one.envelope.rooms),
+        decision=DECISIONS[one.decision.verdict],
+        reason=one.decision.reason,
+        leads=leads,
+    )
+
+
+def iterations(run: Run) -> tuple[IterationRow, ...]:
+    leader = winner(run)
+    return tuple(iteration_row(one, leader is not None and one.number == leader.number) for one in run.iterations)
+
+
+def parameters(one: Iteration) -> int | None:
+    """Largest number of parameters over the seeds, from the weights files: a fact."""
+    known = [seed.parameters for seed in one.envelope.seeds if seed.parameters is not None]
+    return max(known, default=None)
+
+
+def failures(run: Run) -> tuple[FailureRow, ...]:
+    """Failed seeds by kind, most frequent first."""
+    found = [(one.number, seed.failure) for one in run.iterations for seed in one.envelope.seeds if seed.failure]
+    kinds = Counter(failure.kind for _, failure in found)
+    return tuple(_failure_row(kind.value, [f for f in found if f[1].kind == kind]) for kind, _ in kinds.most_common())
+
+
+def rooms(run: Run) -> tuple[RoleRow, ...]:
+    seen = [room for one in run.iterations for room in one.envelope.rooms]
+    roles = ("prepare", "train", "predict")
+    return tuple(_role_row(role, of) for role in roles if (of := [room for room in seen if room.role == role]))
+
+
+def splits(run: Run) -> tuple[SplitRow, ...]:
+    uses = {
+        "train": "candidates train on it",
+        "validation": "its labels stay with the controller and drive the search",
+        "test": "sealed; opened once, for the winner, at the end",
+    }
+    data = run.dataset
+    if data is None:
+        return ()
+    return tuple(SplitRow(name, data.rows(name), use) for name, use in uses.items() if f"{name}_inputs" in data.arrays)
+
+
+def confused(score: Score, most: int = 15) -> tuple[Confusion, ...]:
+    """The most frequent mistakes, for matrices too large to show whole."""
+    names = class_names(score)
+    cells = [
+        Confusion(names[t], names[p], count, count / sum(row))
+        for t, row in enumerate(score.confusion)
+        for p, count in enumerate(row)
+        if t != p and count
+    ]
+    return tuple(sorted(cells, key=lambda cell: (-cell.count, cell.true, cell.predicted))[:most])
+
+
+def class_names(score: Score) -> tuple[str, ...]:
+    """One name per row of the confusion matrix; numbers where the score names no classes."""
+    named = tuple(one.name for one in score.classes)
+    return named if len(named) == len(score.confusion) else tuple(str(k) for k in range(len(score.confusion)))
+
+
+def claimed(one: Iteration | None) -> tuple[WorkerReport, ...]:
+    """What the candidate's training workers told, one report per seed that left one: claims."""
+    seeds: Sequence[SeedResult] = one.envelope.seeds if one else ()
+    return tuple(seed.train_claims for seed in seeds if seed.train_claims is not None)
+
+
+def recipe(one: Iteration) -> dict[str, object]:
+    """The plan's recipe over the standard trainer's defaults, so that every setting is shown."""
+    standard = Recipe().model_dump(mode="json")
+    return {name: one.plan.recipe.get(name, value) for name, value in standard.items()} | one.plan.recipe
+
+
+def _failed(one: Iteration) -> str:
+    failure = one.envelope.failure
+    return f"failed ({words.label(failure.kind.value)})" if failure else "not scored"
+
+
+def _failure_row(kind: str, found: Sequence[tuple[int, Failure]]) -> FailureRow:
+    return FailureRow(words.label(kind), len(found), _distinct(n for n, _ in found), found[0][1].message)
+
+
+def _role_row(role: str, found: Sequence[RoomFacts]) -> RoleRow:
+    peaks = [room.peak_memory_bytes for room in found if room.peak_memory_bytes is not None]
+    return RoleRow(
+        role=role,
+        rooms=len(found),
+        wall_s=sum(room.wall_s for room in found),
+        ready_s=median(room.ready_s for room in found),
+        peak_memory_bytes=max(peaks, default=None),
+        output_bytes=sum(room.output_bytes for room in found),
+        oom_killed=sum(room.oom_killed for room in found),
+    )
+
+
+def _distinct(numbers: Iterable[int]) -> tuple[int, ...]:
+    return tuple(dict.fromkeys(numbers))

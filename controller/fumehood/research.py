@@ -1,0 +1,333 @@
+"""The loop: goal -> plan -> candidate -> rooms -> score -> decision -> next plan -> ... -> the sealed test -> report.
+
+Every step ends with a line in the journal, and begins by looking whether that line is there already; that is all there
+is to resuming. Labels are read here and nowhere else, and only to score.
+"""
+
+import hashlib
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from fumehood import decision, goal, rooms
+from fumehood.assembly import template
+from fumehood.data import order, seal, specs
+from fumehood.errors import EngineError, InternalError
+from fumehood.executors import Executor, Job
+from fumehood.executors.local import Arrays, LocalExecutor, predictions_file
+from fumehood.journal import Pending
+from fumehood.planning.protocol import Planner
+from fumehood.progress import Progress
+from fumehood.recorder import Recorder
+from fumehood.records import Dataset, Envelope, Iteration, Run, Score, Sealed, Verdict
+from fumehood.run_directory import sync, write_text
+from fumehood.sandbox.cage import DataVolume
+from fumehood.sandbox.data_volume import data_volume
+from fumehood.sandbox.exchange import Outgoing
+from fumehood.sandbox.host import Host, state_folder
+from fumehood.scoring.baseline import Baseline
+from fumehood.scoring.score import score
+from fumehood_shared import paths
+from fumehood_shared.messages import PrepareReply, PrepareRequest, SeedSpec
+
+VALIDATION_FRACTION = 0.2
+TEST_FRACTION = 0.2
+_VOLUME_LIFETIME_S = 30 * 86_400.0
+Split = Literal["validation", "test"]
+
+
+@dataclass(frozen=True)
+class Research:
+    """One run, from wherever its journal stands to its end."""
+
+    recorder: Recorder
+    host: Host
+    planner: Planner
+    progress: Progress
+
+    def run(self) -> Run:
+        """Do everything that is still to be done; returns the finished run."""
+        self.progress.run_started(self.recorder.run)
+        self.note_image()
+        self.prepare()
+        with self.executor() as executor:
+            while self.recorder.run.stopped_because is None:
+                self.step(executor)
+            self.measure(executor)
+        self.finish()
+        return self.recorder.run
+
+    def step(self, executor: Executor) -> None:
+        """One iteration: propose, evaluate, decide."""
+        pending = self.recorder.state.pending or self.propose()
+        if pending is None:
+            self.recorder.note("exhausted")
+            return
+        if pending.envelope is None:
+            pending = self.evaluate(executor, pending)
+        self.decide(pending)
+
+    # -- the steps --
+
+    def note_image(self) -> None:
+        """Note which image this run uses; a run never changes it."""
+        noted = self.recorder.run.image
+        if noted is None:
+            self.recorder.note("image", sandbox=self.host.images.sandbox, prepare=self.host.images.prepare)
+        elif noted.image_id != self.host.images.sandbox.image_id:
+            raise EngineError(
+                f"this run began with image {noted.tag}, and the present one is {self.host.images.sandbox.tag}",
+                "use the version of fumehood that began it, or start a new run",
+            )
+
+    def prepare(self) -> None:
+        """Load, split and encode the data in a room; seal what comes back."""
+        run = self.recorder.run
+        if run.dataset is not None:
+            return
+        self.progress.stage("preparing data")
+        sealed = self.recorder.directory.fresh(self.recorder.directory.sealed)
+        seal.create_sealed_dir(sealed)
+        seal.write_sealed(self.recorder.directory.key, [secrets.token_bytes(32)])
+        spec = specs.parse(run.settings.data, int(self.host.policy.raw_data))
+        request = PrepareRequest(
+            source=spec.source,
+            split_seed=run.settings.split_seed,
+            validation_fraction=VALIDATION_FRACTION,
+            test_fraction=TEST_FRACTION,
+            deadline_s=self.host.policy.prepare.wall_s,
+        )
+        with self.host.room("prepare") as room:
+            prepared = rooms.prepare(room, request, [Outgoing(name, path) for name, path in spec.files], sealed)
+        if not isinstance(prepared.reply, PrepareReply):
+            raise InternalError("the prepare room answered another question")
+        sync(sealed)
+        dataset = _dataset(run.settings.data, run.settings.split_seed, prepared.reply, dict(prepared.digests), spec)
+        draft = goal.parse(
+            run.settings.goal.text, data=run.settings.data, metric=run.settings.metric, target=run.settings.target
+        )
+        self.recorder.note(
+            "data_prepared", dataset=dataset, goal=goal.complete(draft, dataset.task), room=prepared.facts
+        )
+
+    def propose(self) -> Pending | None:
+        """Ask the planner, and write the candidate's source; None if it has nothing more to propose."""
+        run = self.recorder.run
+        plan = self.planner.propose(run.settings.goal, self.recorder.dataset, run.iterations)
+        if plan is None:
+            return None
+        source = template.assemble(plan.model_config_, plan.recipe, title=plan.title, rationale=plan.rationale)
+        number = len(run.iterations) + 1
+        folder = self.recorder.directory.fresh(self.recorder.directory.iteration(number))
+        write_text(folder / "model.py", source)
+        write_text(folder / "plan.json", plan.model_dump_json(indent=2))
+        sync(folder)
+        digest = hashlib.sha256(source.encode()).hexdigest()
+        self.recorder.note("proposed", number=number, plan=plan, source_digest=digest)
+        return self.recorder.state.pending
+
+    def evaluate(self, executor: Executor, pending: Pending) -> Pending:
+        """Train and predict in rooms."""
+        self.progress.iteration_started(pending.number, pending.plan)
+        folder = self.recorder.directory.iteration(pending.number)
+        for name in ("weights", "predictions"):
+            self.recorder.directory.fresh(folder / name)
+        envelope = executor.evaluate(self._job(pending.number), folder)
+        write_text(folder / "outcome.json", envelope.model_dump_json(indent=2))
+        write_text(folder / "room.log", envelope.log_tail)
+        sync(folder)
+        self.recorder.note("evaluated", envelope=envelope)
+        return pending.model_copy(update={"envelope": envelope})
+
+    def decide(self, pending: Pending) -> None:
+        """Score the predictions, and keep or discard."""
+        run, envelope = self.recorder.run, pending.envelope
+        if envelope is None:
+            raise InternalError("a candidate is judged before it was evaluated")
+        best = run.best()
+        folder = self.recorder.directory.iteration(pending.number)
+        measured = None if envelope.failure else self._score(envelope, folder / "predictions", "validation")
+        parameters = [seed.parameters for seed in envelope.seeds if seed.parameters is not None]
+        verdict = decision.decide(
+            measured,
+            best.score if best else None,
+            run.settings.goal,
+            parameters=max(parameters, default=None),
+            iteration=pending.number,
+            max_iterations=run.settings.max_iterations,
+            budget_left=self._budget_left_s() > 0,
+        )
+        self.recorder.note("decided", score=measured, decision=verdict)
+        self._forget_weights(pending.number, best, verdict.verdict)
+        self.progress.iteration_done(self.recorder.run.iterations[-1])
+
+    def measure(self, executor: Executor) -> None:
+        """Measure the winner, once, on the sealed test set, with the weights it was judged by."""
+        winner = self.recorder.run.best()
+        if winner is None or self.recorder.run.final is not None:
+            return
+        self.progress.stage("measuring the winner on the sealed test set")
+        folder = self.recorder.directory.final()
+        if self.recorder.state.test_envelope is None:
+            self.recorder.directory.fresh(folder)
+            weights = self.recorder.directory.iteration(winner.number) / "weights"
+            envelope = executor.predict(self._job(winner.number), "test", weights, folder)
+            sync(folder)
+            self.recorder.note("test_predicted", envelope=envelope)
+        # From here on the labels are used. What they are used for is on disk, so the seal is never opened twice.
+        digest = self.recorder.dataset.digests["test_inputs"]
+        if self.recorder.state.opening is None:
+            opening = seal.Ledger(state_folder() / "seal-ledger.jsonl").record_opening(digest, self.recorder.run.run_id)
+            self.recorder.note("seal_opened", opening=opening, test_digest=digest)
+        state = self.recorder.state
+        if state.test_envelope is None or state.opening is None:
+            raise InternalError("the seal is open and nothing says what for")
+        final = self._score(state.test_envelope, folder / "predictions", "test")
+        sealed = Sealed(iteration=winner.number, score=final, opening=state.opening, test_digest=digest)
+        self.recorder.note("measured", sealed=sealed)
+        self.progress.sealed(self.recorder.run)
+
+    def finish(self) -> None:
+        """Put the winner where users look for it, and write the reports."""
+        run = self.recorder.run
+        if run.incumbent is not None:
+            self.recorder.directory.keep_winner(run.incumbent)
+        achieved = decision.goal_achieved(run.final.score, run.settings.goal) if run.final else None
+        if run.final is None and run.settings.goal.target is not None:
+            achieved = False
+        self.recorder.note("finished", goal_achieved=achieved)
+        self.recorder.report()
+        self.progress.finished(self.recorder.run, self.recorder.directory.path)
+
+    # -- what the steps need --
+
+    @contextmanager
+    def executor(self) -> Iterator[Executor]:
+        """The executor of this run, with the training data in a volume of their own."""
+        sealed, dataset, settings = self.recorder.directory.sealed, self.recorder.dataset, self.recorder.run.settings
+        arrays = Arrays(dataset=dataset, folder=sealed, key=self.recorder.directory.key.read_bytes())
+        self._check_arrays()
+        with self._training_data(arrays) as volume:
+            yield LocalExecutor(
+                host=self.host,
+                arrays=arrays,
+                training_data=volume,
+                device=settings.device,
+                overrides=settings.overrides,
+                progress=self.progress,
+            )
+
+    @contextmanager
+    def _training_data(self, arrays: Arrays) -> Iterator[DataVolume]:
+        """The training rows in a secret order, in a volume."""
+        scratch = self.recorder.directory.fresh(self.recorder.directory.sealed / "scratch")
+        files = {}
+        for name in ("inputs", "targets"):
+            path, _ = arrays.shuffled(f"train_{name}", "train", scratch)
+            files[paths.array_file(name)] = path
+        digests = {name: seal.file_digest(path) for name, path in files.items()}
+        image_id = self.host.images.sandbox.image_id
+        with data_volume(self.host.api, self.host.owner, image_id, files, digests, _VOLUME_LIFETIME_S) as volume:
+            shutil.rmtree(scratch)
+            yield volume
+
+    def _check_arrays(self) -> None:
+        """The arrays are those that the journal speaks of."""
+        for name, digest in self.recorder.dataset.digests.items():
+            path = self.recorder.directory.sealed / paths.array_file(name)
+            if not path.is_file() or seal.file_digest(path) != digest:
+                raise InternalError(
+                    f"{path.name} in the run's sealed folder is missing or was changed",
+                    "start a new run; this one is spoilt",
+                )
+
+    def _job(self, number: int) -> Job:
+        source = (self.recorder.directory.iteration(number) / "model.py").read_text(encoding="utf-8")
+        limits = [limit for limit in (self.recorder.run.settings.timeout_s, self._budget_left_s()) if limit is not None]
+        timeout = min(limits)
+        return Job(
+            number=number,
+            source=source,
+            seeds=self._seeds(),
+            timeout_s=None if timeout == np.inf else max(timeout, 1.0),
+        )
+
+    def _seeds(self) -> tuple[SeedSpec, ...]:
+        """The same seeds for every candidate, so that comparisons are paired; row orders come from the secret key."""
+        settings = self.recorder.run.settings
+        key = self.recorder.directory.key.read_bytes()
+        first = settings.seed * settings.num_seeds
+        return tuple(
+            SeedSpec(seed=seed, order=int(order.permutation(key, f"order of seed {seed}", 2**20)[0]))
+            for seed in range(first, first + settings.num_seeds)
+        )
+
+    def _budget_left_s(self) -> float:
+        """Seconds; infinite without a budget."""
+        minutes = self.recorder.run.settings.budget_minutes
+        return float("inf") if minutes is None else minutes * 60 - self.recorder.spent_s()
+
+    def _score(self, envelope: Envelope, folder: Path, split: Split) -> Score:
+        """Predictions on disk against the sealed labels."""
+        dataset, settings = self.recorder.dataset, self.recorder.run.settings
+        predictions = [
+            _predictions(predictions_file(folder, seed.seed), seed.predictions_digest, dataset)
+            if seed.predictions_digest
+            else None
+            for seed in envelope.seeds
+        ]
+        return score(
+            predictions,
+            self._targets(split),
+            task=dataset.task,
+            split=split,
+            metric=settings.goal.metric,
+            class_names=dataset.target.classes,
+            baseline=Baseline.fit(self._targets("train"), dataset.task, dataset.num_outputs),
+            level=settings.confidence_level,
+        )
+
+    def _targets(self, split: str) -> npt.NDArray[Any]:
+        spec = self.recorder.dataset.arrays[f"{split}_targets"]
+        path = self.recorder.directory.sealed / paths.array_file(f"{split}_targets")
+        return np.fromfile(path, dtype="<f4" if spec.dtype == "float32" else "<i8").reshape(spec.shape)
+
+    def _forget_weights(self, number: int, best: Iteration | None, verdict: Verdict) -> None:
+        """Keep the incumbent's weights only."""
+        if verdict is Verdict.DISCARD:
+            self.recorder.directory.drop_weights(number)
+        elif best is not None:
+            self.recorder.directory.drop_weights(best.number)
+
+
+def _predictions(path: Path, digest: str, dataset: Dataset) -> npt.NDArray[np.float32]:
+    if not path.is_file() or seal.file_digest(path) != digest:
+        raise InternalError(f"{path} is missing or not what the journal says", "start a new run; this one is spoilt")
+    return np.fromfile(path, dtype="<f4").reshape(-1, dataset.num_outputs)
+
+
+def _dataset(text: str, split_seed: int, reply: PrepareReply, digests: dict[str, str], spec: specs.DataSpec) -> Dataset:
+    raw = [f"{name}={seal.file_digest(path)}" for name, path in spec.files]
+    source = hashlib.sha256("\n".join([spec.source.model_dump_json(), *raw]).encode()).hexdigest()
+    return Dataset(
+        spec=text,
+        task=reply.task,
+        input_kind=reply.input_kind,
+        input_shape=reply.input_shape,
+        num_outputs=reply.num_outputs,
+        vocab_size=reply.vocab_size,
+        encoding=reply.encoding,
+        target=reply.target,
+        arrays=reply.arrays,
+        digests=digests,
+        source_digest=source,
+        split_seed=split_seed,
+        facts=reply.facts,
+    )

@@ -1,0 +1,192 @@
+"""What happens in which room: prepare, train, predict. One function a room, one job a call.
+
+A function here opens no room by itself, since a room can be warmed earlier: the caller enters it and passes it in. What
+comes back is files on disk plus an ``Outcome``; whether the candidate or the sandbox failed is decided here and only
+here, from what was seen from outside.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import RootModel
+
+from fumehood.errors import DataError, EngineError, HostileOutputError
+from fumehood.records import RoomFacts
+from fumehood.sandbox import exchange
+from fumehood.sandbox.exchange import Expected, Outgoing, Received, Rejected
+from fumehood.sandbox.room import Ending, Room
+from fumehood_shared import caps, paths
+from fumehood_shared.messages import (
+    EncodeReply,
+    EncodeRequest,
+    Failure,
+    FailureKind,
+    JobReply,
+    PredictRequest,
+    PrepareReply,
+    PrepareRequest,
+    Refusal,
+    TrainRequest,
+    WorkerReport,
+)
+
+PREDICTION_BYTES = 4
+
+
+class _Prepared(RootModel[PrepareReply | EncodeReply | Refusal]):
+    """Any reply of a prepare room."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What a prepare room brought: its reply, and the digest of every array file."""
+
+    reply: PrepareReply | EncodeReply
+    digests: Mapping[str, str]
+    facts: RoomFacts
+
+
+def prepare(room: Room, request: PrepareRequest | EncodeRequest, raw: Sequence[Outgoing], into: Path) -> Prepared:
+    """Run our loader on raw files; arrays land as ``into/NAME.bin``.
+
+    Raises DataError with the loader's own reason for data that cannot be used, HostileOutputError if the room's output
+    breaks the protocol, EngineError if the room died by itself.
+    """
+    room.ready()
+    files = [Outgoing(f"{paths.RAW}/{file.name}", file.content) for file in raw]
+    room.send([Outgoing(paths.REQUEST, request.model_dump_json().encode()), *files])
+    _expect_reported(room, room.work(request.deadline_s))
+    try:
+        reply = exchange.parse(room.read(paths.RESULT, caps.RESULT_BYTES), _Prepared, caps.RESULT_BYTES).root
+        if isinstance(reply, Refusal):
+            raise DataError(f"the data cannot be used: {reply.message}")
+        expected = {paths.RESULT: Expected(caps.RESULT_BYTES), paths.LOG: Expected(caps.LOG_BYTES)}
+        for name, spec in reply.arrays.items():
+            if not name.isidentifier() or len(name) > 40:
+                raise Rejected("an array has an impossible name")
+            expected[paths.array_file(name)] = Expected(spec.nbytes, exact=True, keep=into / paths.array_file(name))
+        received = room.collect(expected)
+        if missing := [name for name in reply.arrays if paths.array_file(name) not in received]:
+            raise Rejected(f"array {missing[0]} is missing")
+    except Rejected as error:
+        raise HostileOutputError(
+            f"the prepare room's output is refused: {error}", "do not trust this data file"
+        ) from error
+    digests = {name: received[paths.array_file(name)].digest for name in reply.arrays}
+    return Prepared(reply=reply, digests=digests, facts=room.facts)
+
+
+def _expect_reported(room: Room, ending: Ending) -> None:
+    facts = room.facts
+    if ending is Ending.OUT_OF_TIME:
+        raise DataError(
+            "preparing the data took longer than the policy allows", "a smaller file, or a longer prepare.wall_s"
+        )
+    if ending is Ending.DIED and facts.oom_killed:
+        raise DataError(
+            "preparing the data needs more memory than the policy allows", "a smaller file, or more prepare.memory"
+        )
+    if ending is Ending.DIED:
+        raise EngineError(f"the prepare room ended early with exit code {facts.exit_code}", "fumehood image verify")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a train or predict room brought back: per seed a claim and perhaps a file, and the facts about the room.
+
+    ``reports[i]`` and ``files[i]`` belong to the i-th seed of the request; a seed has no file where it failed.
+    """
+
+    reports: tuple[WorkerReport, ...]
+    files: Mapping[int, Received]
+    facts: RoomFacts
+    log: str = ""
+
+
+def train(room: Room, request: TrainRequest, source: str, weights: Sequence[Path]) -> Outcome:
+    """Build and train every seed of the request; the weights of the i-th seed land in ``weights[i]``."""
+    room.ready()
+    room.send(_job_files(request, source))
+    expected = {
+        f"{paths.seed_dir(i)}/{paths.WEIGHTS}": Expected(int(room.cage.limits.file), keep=path)
+        for i, path in enumerate(weights)
+    }
+    return _run(room, request, expected, paths.WEIGHTS)
+
+
+def predict(
+    room: Room, request: PredictRequest, source: str, weights: Sequence[Path], inputs: Path, predictions: Sequence[Path]
+) -> Outcome:
+    """Predict ``inputs`` with every seed's weights; the i-th seed's numbers land in ``predictions[i]``."""
+    room.ready()
+    named = [Outgoing(paths.seed_weights(i), path) for i, path in enumerate(weights)]
+    room.send([*_job_files(request, source), *named, Outgoing(paths.array_file("inputs"), inputs)])
+    size = request.inputs.shape[0] * request.num_outputs * PREDICTION_BYTES
+    expected = {
+        f"{paths.seed_dir(i)}/{paths.PREDICTIONS}": Expected(size, exact=True, keep=path)
+        for i, path in enumerate(predictions)
+    }
+    return _run(room, request, expected, paths.PREDICTIONS)
+
+
+def _job_files(request: TrainRequest | PredictRequest, source: str) -> list[Outgoing]:
+    return [Outgoing(paths.REQUEST, request.model_dump_json().encode()), Outgoing(paths.SOURCE, source.encode())]
+
+
+def _run(room: Room, request: TrainRequest | PredictRequest, expected: Mapping[str, Expected], wanted: str) -> Outcome:
+    """Start signal to typed outcome. From the start signal on, every failure is the candidate's."""
+    ending = room.work(request.deadline_s)
+    if ending is not Ending.REPORTED:
+        return _all_failed(room, request, _failure_from_outside(ending, room.facts))
+    try:
+        common = {paths.RESULT: Expected(caps.RESULT_BYTES), paths.LOG: Expected(caps.LOG_BYTES)}
+        received = room.collect({**common, **expected})
+        if paths.RESULT not in received:
+            raise Rejected("there is no result")
+        reply = exchange.parse(received[paths.RESULT].content, JobReply, caps.RESULT_BYTES)
+        if reply.job != request.job or len(reply.reports) != len(request.seeds):
+            raise Rejected("the result is of another job")
+    except Rejected as error:
+        for target in expected.values():
+            if target.keep is not None:
+                target.keep.unlink(missing_ok=True)
+        return _all_failed(
+            room, request, Failure(kind=FailureKind.HOSTILE_OUTPUT, message=str(error)[: caps.MESSAGE_CHARS])
+        )
+    files = {
+        i: received[f"{paths.seed_dir(i)}/{wanted}"]
+        for i in range(len(request.seeds))
+        if f"{paths.seed_dir(i)}/{wanted}" in received
+    }
+    reports = tuple(_judged(report, i in files, wanted, room.facts) for i, report in enumerate(reply.reports))
+    log = received[paths.LOG].content.decode("utf-8", "replace") if paths.LOG in received else ""
+    return Outcome(reports=reports, files=files, facts=room.facts, log=log)
+
+
+def _judged(report: WorkerReport, has_file: bool, wanted: str, facts: RoomFacts) -> WorkerReport:
+    """A claim of success without the file is a failure; a crash where the kernel ran out of memory is an OOM."""
+    failure = report.failure
+    if failure is None and not has_file:
+        failure = Failure(kind=FailureKind.INTERFACE, message=f"reported success and left no {wanted}")
+    if (
+        failure is not None
+        and failure.kind is FailureKind.CRASHED
+        and "SIGKILL" in failure.message
+        and facts.oom_killed
+    ):
+        failure = Failure(kind=FailureKind.OOM, message="the room ran out of memory")
+    return report if failure is report.failure else report.model_copy(update={"failure": failure})
+
+
+def _failure_from_outside(ending: Ending, facts: RoomFacts) -> Failure:
+    if ending is Ending.OUT_OF_TIME:
+        return Failure(kind=FailureKind.TIMEOUT, message="the room did not report by its deadline and was destroyed")
+    if facts.oom_killed:
+        return Failure(kind=FailureKind.OOM, message="the room ran out of memory")
+    return Failure(kind=FailureKind.CRASHED, message=f"the room's first process ended with exit code {facts.exit_code}")
+
+
+def _all_failed(room: Room, request: TrainRequest | PredictRequest, failure: Failure) -> Outcome:
+    reports = tuple(WorkerReport(index=i, failure=failure) for i in range(len(request.seeds)))
+    return Outcome(reports=reports, files={}, facts=room.facts)

@@ -1,0 +1,1 @@
+"""Everything that touches the container engine: connection, images, rooms. Knows nothing of plans, LLMs or labels."""

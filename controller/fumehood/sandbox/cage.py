@@ -1,0 +1,200 @@
+"""From a policy to the engine's settings of one room, and back: is what the engine says what the policy asked?
+
+Pure. ``create_body`` is the only place that says how a room is confined; ``differences`` compares what the engine
+reports of the created container with it, field by field, and an engine that silently dropped or added something is
+thereby refused before the room starts.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from fumehood.policy import Policy, RoomLimits
+from fumehood.policy import Role as Role
+from fumehood_shared import paths
+
+HOSTNAME = "room"
+ENTRYPOINT = ["/opt/fumehood/python", "-I", "-S", "-B", "-X", "utf8", "/opt/fumehood/enter.py"]
+
+_MUST_BE_EMPTY = (
+    "Binds", "VolumesFrom", "CapAdd", "Devices", "DeviceRequests", "DeviceCgroupRules", "GroupAdd", "ExtraHosts",
+    "Links", "PortBindings", "PidMode", "UTSMode", "UsernsMode", "CgroupParent", "Cgroup", "VolumeDriver", "Privileged",
+    "PublishAllPorts", "OomKillDisable", "AutoRemove", "Sysctls", "StorageOpt", "Dns", "DnsOptions", "DnsSearch",
+    "CpuRealtimePeriod", "CpuRealtimeRuntime",
+)  # fmt: skip
+"""Fields of HostConfig through which something could be let in or loosened. No room sets any of them."""
+
+
+@dataclass(frozen=True)
+class DataVolume:
+    """A read-only volume with the training arrays."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class Cage:
+    """One room, as it shall be."""
+
+    role: Role
+    limits: RoomLimits
+    runtime: str
+    image_id: str
+    uid: int
+    """Used as group id too; no account of the host has it."""
+    cpus: float
+    """The policy's share or all the host has, whichever is less."""
+    name: str
+    exchange: str
+    """Name of the exchange volume: random, because a name that exists already would bring its old options along."""
+    labels: Mapping[str, str]
+    data: DataVolume | None = None
+
+    @classmethod
+    def of(cls, policy: Policy, role: Role, *, host_cpus: int, **rest: Any) -> "Cage":
+        limits = policy.limits(role)
+        cpus = min(limits.cpus, float(host_cpus))
+        return cls(role=role, limits=limits, runtime=policy.runtime, cpus=cpus, **rest)
+
+    @property
+    def threads(self) -> int:
+        """Whole CPUs of this room, at least one."""
+        return max(1, int(self.cpus))
+
+
+def create_body(cage: Cage) -> dict[str, Any]:
+    """The request body of the engine's "create a container"."""
+    limits = cage.limits
+    return {
+        "Image": cage.image_id,
+        "Entrypoint": ENTRYPOINT,
+        "Cmd": [cage.role],
+        "User": f"{cage.uid}:{cage.uid}",
+        "WorkingDir": "/tmp",  # noqa: S108  # of the room, where it is a tmpfs of its own
+        "Hostname": HOSTNAME,
+        "Env": [],
+        "Labels": dict(cage.labels),
+        "Tty": False,
+        "OpenStdin": True,
+        "StdinOnce": True,
+        "AttachStdin": True,
+        "AttachStdout": True,
+        "AttachStderr": True,
+        "NetworkDisabled": True,
+        "HostConfig": {
+            "Runtime": cage.runtime,
+            "NetworkMode": "none",
+            "IpcMode": "private",
+            "CgroupnsMode": "private",
+            "ReadonlyRootfs": True,
+            "CapDrop": ["ALL"],
+            "SecurityOpt": ["no-new-privileges"],
+            "Init": False,
+            "Memory": int(limits.memory),
+            "MemorySwap": int(limits.memory),
+            "NanoCpus": round(cage.cpus * 1e9),
+            "PidsLimit": limits.pids,
+            "ShmSize": int(limits.shm),
+            "OomScoreAdj": 500,
+            "LogConfig": {"Type": "none", "Config": {}},
+            "RestartPolicy": {"Name": "no", "MaximumRetryCount": 0},
+            "Ulimits": [
+                {"Name": "core", "Hard": 0, "Soft": 0},
+                {"Name": "fsize", "Hard": int(limits.file), "Soft": int(limits.file)},
+                {"Name": "nofile", "Hard": limits.nofile, "Soft": limits.nofile},
+            ],
+            "Tmpfs": {
+                "/tmp": f"rw,noexec,nosuid,nodev,size={int(limits.tmp)},nr_inodes={limits.inodes},mode=1777"  # noqa: S108
+            },
+            "Mounts": [_exchange_mount(cage), *([_data_mount(cage.data)] if cage.data else [])],
+        },
+    }
+
+
+def exchange_options(cage: Cage) -> dict[str, str]:
+    """Driver options of the exchange volume."""
+    size, uid = int(cage.limits.exchange), cage.uid
+    flags = f"size={size},nr_inodes={cage.limits.inodes},nodev,nosuid,noexec,uid={uid},gid={uid},mode=0700"
+    return {"type": "tmpfs", "device": "tmpfs", "o": flags}
+
+
+def _exchange_mount(cage: Cage) -> dict[str, Any]:
+    driver = {"Name": "local", "Options": exchange_options(cage)}
+    return {
+        "Type": "volume",
+        "Source": cage.exchange,
+        "Target": paths.EXCHANGE,
+        "VolumeOptions": {"NoCopy": True, "Labels": dict(cage.labels), "DriverConfig": driver},
+    }
+
+
+def _data_mount(data: DataVolume) -> dict[str, Any]:
+    return {
+        "Type": "volume",
+        "Source": data.name,
+        "Target": paths.DATA,
+        "ReadOnly": True,
+        "VolumeOptions": {"NoCopy": True},
+    }
+
+
+def differences(cage: Cage, container: Mapping[str, Any], volume: Mapping[str, Any]) -> list[str]:
+    """What the engine reports otherwise than asked, each as ``field: asked ..., got ...``; empty if all agrees.
+
+    ``container`` and ``volume`` are the engine's inspections of the container and of its exchange volume.
+    """
+    asked = create_body(cage)
+    host = container["HostConfig"]
+    found = [
+        *_compare("HostConfig.", asked["HostConfig"], host),
+        *(f"HostConfig.{key}: asked nothing, got {host[key]!r}" for key in _MUST_BE_EMPTY if host.get(key)),
+        *_compare("Config.", _config_part(asked), container["Config"]),
+        *_compare("", {"Image": cage.image_id}, container),
+        *_compare(
+            "Volume.", {"Driver": "local", "Options": exchange_options(cage), "Labels": dict(cage.labels)}, volume
+        ),
+    ]
+    environment = [entry.partition("=")[0] for entry in container["Config"].get("Env") or []]
+    found += [f"Config.Env: {name} is set" for name in environment if name not in _HARMLESS_ENVIRONMENT]
+    mounts = sorted((m["Type"], m.get("Name"), m["Destination"], m["RW"]) for m in container.get("Mounts") or [])
+    if mounts != _mounts_asked(cage):
+        found.append(f"Mounts: asked {_mounts_asked(cage)}, got {mounts}")
+    return found
+
+
+_HARMLESS_ENVIRONMENT = ("PATH", "LANG", "LC_ALL", "GPG_KEY", "PYTHON_VERSION", "PYTHON_SHA256")
+"""Variables that base images set. The supervisor drops them all; LD_PRELOAD and its like would act before it could."""
+
+
+def _config_part(asked: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in asked.items() if key not in ("Image", "HostConfig", "Env", "Labels")}
+
+
+def _mounts_asked(cage: Cage) -> list[tuple[str, str, str, bool]]:
+    mounts = [("volume", cage.exchange, paths.EXCHANGE, True)]
+    if cage.data:
+        mounts.append(("volume", cage.data.name, paths.DATA, False))
+    return sorted(mounts)
+
+
+def _compare(prefix: str, asked: Mapping[str, Any], got: Mapping[str, Any]) -> list[str]:
+    return [
+        f"{prefix}{key}: asked {value!r}, got {got.get(key)!r}"
+        for key, value in asked.items()
+        if _normal(key, value) != _normal(key, got.get(key))
+    ]
+
+
+def _normal(key: str, value: Any) -> Any:
+    """Engines leave out what is empty or false, order lists as they like, and call "no restart" by two names."""
+    if key == "RestartPolicy":
+        return (value or {}).get("Name") or "no"
+    if key in ("Ulimits", "Mounts", "CapDrop", "SecurityOpt"):
+        return sorted((_without_empty(item) for item in value or []), key=repr)
+    return _without_empty(value)
+
+
+def _without_empty(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {k: _without_empty(v) for k, v in sorted(value.items()) if v not in (None, False, "", [], {})}
+    return value

@@ -1,0 +1,92 @@
+"""Everything needed to open rooms on one engine: client, images, policy, owner. Held open for the length of a command.
+
+with open_host(policy, run_id=...) as host:
+    with host.room("train", data=volume) as room: ...
+"""
+
+import contextlib
+import os
+import pwd
+import secrets
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import docker
+from platformdirs import user_state_path
+
+from fumehood.errors import EngineError
+from fumehood.policy import Policy, Role
+from fumehood.sandbox import engine, image, reaper
+from fumehood.sandbox.cage import Cage, DataVolume
+from fumehood.sandbox.image import Images
+from fumehood.sandbox.owner import Owner
+from fumehood.sandbox.room import Room, engine_errors
+from fumehood.sandbox.watchdog import watching
+
+_FIRST_UID, _UIDS = 1_900_000_000, 100_000_000
+"""Far above accounts, dynamic users and the usual subordinate ranges."""
+_SPARE_S = 3600.0
+
+
+def state_folder() -> Path:
+    """Where this user's locks, ledger and records lie."""
+    return user_state_path("fumehood", ensure_exists=True)
+
+
+@dataclass(frozen=True)
+class Host:
+    api: docker.APIClient
+    images: Images
+    policy: Policy
+    owner: Owner
+    cpus: int
+
+    def room(self, role: Role, data: DataVolume | None = None) -> Room:
+        """A room that is not created yet: entering it does that."""
+        limits = self.policy.limits(role)
+        lifetime = limits.ready_s + limits.wall_s + _SPARE_S
+        cage = Cage.of(
+            self.policy,
+            role,
+            host_cpus=self.cpus,
+            image_id=(self.images.prepare if role == "prepare" else self.images.sandbox).image_id,
+            uid=_free_uid(),
+            name=f"fumehood-{role}-{secrets.token_hex(8)}",
+            exchange=f"fumehood-exchange-{secrets.token_hex(8)}",
+            labels=self.owner.labels(role, lifetime),
+            data=data,
+        )
+        return Room(self.api, cage)
+
+
+@contextlib.contextmanager
+def open_host(policy: Policy, run_id: str, *, variant: image.Variant = "cpu") -> Iterator[Host]:
+    """Connect, find the image, clear what dead runs left, and watch over what is going to be made.
+
+    Raises EngineError where there is no engine or image, or the engine lacks the policy's runtime.
+    """
+    client = engine.connect()
+    api = client.api
+    with engine_errors("looking at it"):
+        info = api.info()
+    if policy.runtime not in (known := info.get("Runtimes", {})):
+        raise EngineError(
+            f"policy {policy.name} needs the runtime {policy.runtime}, and the engine has {', '.join(known)}",
+            "install and register it with the engine, or choose another policy (fumehood policy list)",
+        )
+    images = image.find(client, variant)
+    reaper.remove(api, reaper.find(api))
+    with Owner(state_folder(), run_id) as owner, watching(owner, api.base_url):
+        yield Host(api=api, images=images, policy=policy, owner=owner, cpus=int(info["NCPU"]))
+
+
+def _free_uid() -> int:
+    """A user id that no account of this host has; a room of its own uid shares no kernel budget with another."""
+    while True:
+        uid = _FIRST_UID + secrets.randbelow(_UIDS)
+        try:
+            pwd.getpwuid(uid)
+        except KeyError:
+            if uid != os.getuid():
+                return uid

@@ -1,0 +1,122 @@
+"""Who owns a container or a volume, written on it as labels, and whether that owner is still alive.
+
+An owner is one controller process. It holds a lock on a file of its own as long as it lives; the kernel lets go of the
+lock when the process ends, however it ends. Nothing is ever judged by name or age alone.
+"""
+
+import os
+import secrets
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from filelock import FileLock, Timeout
+
+PREFIX = "fumehood."
+KIND = PREFIX + "kind"
+OWNER = PREFIX + "owner"
+_GRACE_S = 86_400
+"""Where an owner cannot be judged from here, its things are left for a day past their deadline."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where liveness can be judged: one boot of one machine, one PID namespace, one user."""
+
+    boot: str
+    pid_namespace: str
+    uid: str
+
+    @classmethod
+    def here(cls) -> Self:
+        return cls(
+            boot=Path("/proc/sys/kernel/random/boot_id").read_text().strip(),
+            pid_namespace=str(Path("/proc/self/ns/pid").stat().st_ino),
+            uid=str(os.getuid()),
+        )
+
+
+class Owner:
+    """This process as an owner. A context manager: the lock is held inside, and the lock file removed at the end."""
+
+    def __init__(self, state: Path, run_id: str) -> None:
+        locks = state / "locks"
+        locks.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.id = secrets.token_hex(8)
+        self.run_id = run_id
+        self._install = _install_id(state)
+        self._place = Place.here()
+        self._path = locks / f"{self.id}.lock"
+        self._lock = FileLock(self._path)
+
+    def __enter__(self) -> Self:
+        self._lock.acquire(timeout=0)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._lock.release()
+        self._path.unlink(missing_ok=True)
+
+    def labels(self, kind: str, lifetime_s: float) -> dict[str, str]:
+        """Labels for a new container or volume that is not needed for longer than ``lifetime_s``."""
+        return {
+            KIND: kind,
+            OWNER: self.id,
+            PREFIX + "install": self._install,
+            PREFIX + "run": self.run_id,
+            PREFIX + "uid": self._place.uid,
+            PREFIX + "boot": self._place.boot,
+            PREFIX + "pidns": self._place.pid_namespace,
+            PREFIX + "lock": str(self._path),
+            PREFIX + "deadline": str(int(time.time() + lifetime_s)),
+        }
+
+
+def is_dead(labels: Mapping[str, str], place: Place, now: float) -> bool:
+    """Whether the owner written in ``labels`` is proven dead.
+
+    Judged by its lock only where boot, PID namespace and user are ours; elsewhere only a deadline more than a day past
+    counts. Labels that cannot be understood prove nothing.
+    """
+    theirs = Place(
+        boot=labels.get(PREFIX + "boot", ""),
+        pid_namespace=labels.get(PREFIX + "pidns", ""),
+        uid=labels.get(PREFIX + "uid", ""),
+    )
+    if theirs == place and PREFIX + "lock" in labels:
+        return _is_unlocked(Path(labels[PREFIX + "lock"]))
+    deadline = labels.get(PREFIX + "deadline", "")
+    return theirs.uid == place.uid and deadline.isdigit() and now > int(deadline) + _GRACE_S
+
+
+def _is_unlocked(path: Path) -> bool:
+    if not path.parent.is_dir():
+        return False
+    if not path.exists():
+        return True
+    try:
+        with FileLock(path).acquire(timeout=0):
+            path.unlink(missing_ok=True)
+    except (Timeout, OSError):
+        return False
+    return True
+
+
+def _install_id(state: Path) -> str:
+    """A random name for this installation, made once."""
+    path = state / "install-id"
+    if not path.exists():
+        draft = path.with_name(f"install-id.{secrets.token_hex(4)}")
+        draft.write_text(secrets.token_hex(8))
+        try:
+            os.link(draft, path)
+        except FileExistsError:
+            pass
+        finally:
+            draft.unlink()
+    return path.read_text().strip()

@@ -1,0 +1,251 @@
+"""The life of one room: created, compared, started, attested, used once, destroyed.
+
+    with Room(engine, cage, owner) as room:     # created, inspected, compared with the policy, started
+        room.ready()                            # attestation compared with the policy
+        room.send(files)
+        ending = room.work()                    # one job, to its end or its deadline
+        files = room.collect(expected)
+                                                # container and exchange volume are gone here, whatever happened
+
+Everything about the end of a job that matters is asked of the engine and of the controller's clock. A room that is not
+as the policy says is an EngineError (exit 6) before anything foreign enters it.
+"""
+
+import contextlib
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from enum import StrEnum
+from types import TracebackType
+from typing import Any, Self
+
+import docker
+from docker.errors import APIError, DockerException, NotFound
+from requests.exceptions import RequestException
+
+from fumehood.errors import EngineError
+from fumehood.records import RoomFacts
+from fumehood.sandbox import attestation, cage, exchange
+from fumehood.sandbox.cage import Cage
+from fumehood.sandbox.exchange import Expected, Outgoing, Received, Rejected
+from fumehood.sandbox.stream import Stream
+from fumehood_shared import caps, paths
+from fumehood_shared.messages import Attestation
+
+_GRACE_S = 5.0
+"""How much longer than the job's own deadline the controller waits for the supervisor to report."""
+_REMOVAL_TRIES = 40
+
+
+class Ending(StrEnum):
+    """How a job ended, as seen from outside."""
+
+    REPORTED = "reported"
+    """The supervisor said it was done. A hint: what it left is still to be read."""
+    DIED = "died"
+    """The room's first process ended."""
+    OUT_OF_TIME = "out_of_time"
+
+
+class Room:
+    """A context manager; entering creates and starts the room, leaving destroys it."""
+
+    def __init__(self, api: docker.APIClient, cage: Cage) -> None:
+        self.cage = cage
+        self._api = api
+        self._id: str | None = None
+        self._stream: Stream | None = None
+        self._asked_at = self._ready_at = self._started_at = self._ended_at = time.monotonic()
+        self._output_bytes = 0
+        self._last: dict[str, Any] = {}
+
+    # -- birth --
+
+    def __enter__(self) -> Self:
+        try:
+            with engine_errors(f"creating the {self.cage.role} room"):
+                self._create()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def _create(self) -> None:
+        self._asked_at = time.monotonic()
+        answer = self._api.create_container_from_config(cage.create_body(self.cage), self.cage.name)
+        self._id = answer["Id"]
+        found = cage.differences(
+            self.cage, self._api.inspect_container(self._id), self._api.inspect_volume(self.cage.exchange)
+        )
+        if found:
+            raise _unlike_policy("the engine did not set what the policy asks", found)
+        streams = {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}
+        self._stream = Stream(self._api.attach_socket(self._id, params=streams))
+        self._api.start(self._id)
+
+    def ready(self) -> Attestation:
+        """Wait for the room's own account of its cage and compare it with the policy.
+
+        Raises EngineError if it never comes, cannot be read, or differs.
+        """
+        said = self._expect_stream.wait_for("ready", self._asked_at + self.cage.limits.ready_s)
+        if said is not True:
+            why = "did not get ready in time" if said is None else f"ended before it was ready: {self._last_words()}"
+            raise EngineError(
+                f"the {self.cage.role} room {why}",
+                "fumehood doctor; fumehood image verify; or a longer ready_s in the policy",
+            )
+        try:
+            seen = exchange.parse(
+                self.read(paths.ATTESTATION, caps.ATTESTATION_BYTES), Attestation, caps.ATTESTATION_BYTES
+            )
+        except Rejected as error:
+            raise EngineError(
+                f"the {self.cage.role} room's attestation cannot be read: {error}", "fumehood image verify"
+            ) from error
+        if found := attestation.differences(self.cage, seen):
+            raise _unlike_policy("the room does not see what the policy asks", found)
+        self._ready_at = time.monotonic()
+        return seen
+
+    # -- work --
+
+    def send(self, files: Iterable[Outgoing]) -> None:
+        """Put files under ``in/`` of the exchange volume."""
+        named = (Outgoing(f"{paths.IN}/{file.name}", file.content) for file in files)
+        with engine_errors(f"sending files into the {self.cage.role} room"):
+            self._api.put_archive(self._id, paths.EXCHANGE, exchange.pack(named))
+
+    def work(self, deadline_s: float) -> Ending:
+        """Give the start signal and wait for the end of the job, a little longer than ``deadline_s``."""
+        self._started_at = time.monotonic()
+        self._expect_stream.say("go")
+        said = self._expect_stream.wait_for("done", self._started_at + deadline_s + _GRACE_S)
+        self._ended_at = time.monotonic()
+        self._observe()
+        if said is None:
+            return Ending.OUT_OF_TIME
+        return Ending.REPORTED if said else Ending.DIED
+
+    def collect(self, expected: Mapping[str, Expected]) -> dict[str, Received]:
+        """Read ``out/`` of the exchange volume; see ``exchange.unpack``, which raises Rejected."""
+        known = {paths.ATTESTATION: Expected(caps.ATTESTATION_BYTES), **expected}
+        files = self._fetch(f"{paths.EXCHANGE}/{paths.OUT}", paths.OUT, known, int(self.cage.limits.output))
+        self._output_bytes = sum(file.size for file in files.values())
+        return files
+
+    def read(self, name: str, cap: int) -> bytes:
+        """One small file of ``out/``; Rejected if it is not there, is no file, or has more than ``cap`` bytes."""
+        path = f"{paths.EXCHANGE}/{paths.OUT}/{name}"
+        return self._fetch(path, "", {name: Expected(cap)}, cap + caps.MIB)[name].content
+
+    def _fetch(self, path: str, root: str, expected: Mapping[str, Expected], cap: int) -> dict[str, Received]:
+        with engine_errors(f"reading the {self.cage.role} room's output"):
+            try:
+                chunks, _ = self._api.get_archive(self._id, path, chunk_size=1024 * 1024)
+            except NotFound as error:
+                raise Rejected(f"there is no {path}") from error
+            with contextlib.closing(chunks):
+                return exchange.unpack(chunks, root, expected, cap)
+
+    # -- facts --
+
+    @property
+    def facts(self) -> RoomFacts:
+        """What engine and clock say of this room's job; complete after ``work``."""
+        state = self._last.get("State", {})
+        return RoomFacts(
+            role=self.cage.role,
+            wall_s=self._ended_at - self._started_at,
+            ready_s=self._ready_at - self._asked_at,
+            cpu_s=self._last.get("cpu_s"),
+            peak_memory_bytes=self._last.get("peak_memory_bytes"),
+            oom_killed=bool(state.get("OOMKilled", False)),
+            exit_code=None if state.get("Running") else state.get("ExitCode"),
+            output_bytes=self._output_bytes,
+        )
+
+    def _observe(self) -> None:
+        """Ask the engine how the room stands now that its job is over."""
+        with engine_errors(f"inspecting the {self.cage.role} room"):
+            self._last = {"State": self._api.inspect_container(self._id)["State"]}
+            if self._last["State"].get("Running"):
+                self._last |= _usage(self._api.stats(self._id, stream=False, one_shot=True))
+
+    def _last_words(self) -> str:
+        from fumehood import text
+
+        return text.plain(self._expect_stream.errors[-600:], 600) or "it said nothing"
+
+    @property
+    def _expect_stream(self) -> Stream:
+        if self._stream is None:
+            raise RuntimeError("the room was not entered")
+        return self._stream
+
+    # -- death --
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Destroy container and exchange volume. When it returns, no process of the room is alive.
+
+        Our own end of the stream goes first: an unread one blocks the engine.
+        """
+        if self._stream is not None:
+            self._stream.close()
+        with engine_errors(f"removing the {self.cage.role} room"):
+            remove_container(self._api, self._id or self.cage.name)
+            remove_volume(self._api, self.cage.exchange)
+
+
+def _unlike_policy(what: str, found: list[str]) -> EngineError:
+    return EngineError(
+        f"{what}: {'; '.join(found[:5])}{' ...' if len(found) > 5 else ''}",
+        "nothing was run; use an engine that can enforce these limits (see: fumehood doctor), or another policy",
+    )
+
+
+def _usage(stats: Mapping[str, Any]) -> dict[str, Any]:
+    cpu = stats.get("cpu_stats", {}).get("cpu_usage", {}).get("total_usage")
+    return {
+        "cpu_s": cpu / 1e9 if cpu is not None else None,
+        "peak_memory_bytes": stats.get("memory_stats", {}).get("max_usage"),
+    }
+
+
+def remove_container(api: docker.APIClient, name: str) -> None:
+    """Kill and remove a container; returns once the engine no longer knows it, so that no process of it is left."""
+    for _ in range(_REMOVAL_TRIES):
+        try:
+            api.remove_container(name, force=True)
+            return
+        except NotFound:
+            return
+        except APIError as error:
+            if error.status_code != 409:  # removal is in progress already: ask again
+                raise
+        time.sleep(0.25)
+    raise EngineError(
+        f"the engine does not remove container {name}", "look at it with the engine's own tools, then: fumehood gc"
+    )
+
+
+def remove_volume(api: docker.APIClient, name: str) -> None:
+    """Remove a volume; one that is not there is fine."""
+    with contextlib.suppress(NotFound):
+        api.remove_volume(name)
+
+
+@contextlib.contextmanager
+def engine_errors(doing: str) -> Iterator[None]:
+    """Turn what the engine's client raises into EngineError that says what we were doing."""
+    try:
+        yield
+    except (DockerException, RequestException, OSError) as error:
+        detail = getattr(error, "explanation", None) or str(error)
+        raise EngineError(
+            f"the container engine failed while {doing}: {str(detail)[:300]}", "fumehood doctor; a run can be resumed"
+        ) from error

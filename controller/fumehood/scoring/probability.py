@@ -1,0 +1,53 @@
+"""Logits to probabilities, and the metrics of the probabilities themselves."""
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import softmax as _softmax
+
+from fumehood.scoring.measured import Floats, Ints, Measured, jackknifed, mean_of
+
+CALIBRATION_BINS = 15
+"""Equal-width bins of the top label's probability (Guo et al., On Calibration of Modern Neural Networks, 2017)."""
+
+
+def softmax(logits: NDArray[np.floating]) -> Floats:
+    """Probabilities, N x K in float64, of finite logits of any size."""
+    out: Floats = _softmax(np.asarray(logits, dtype=np.float64), axis=1)
+    return out
+
+
+def measure(targets: Ints, probabilities: Floats) -> dict[str, Measured]:
+    """``log_loss``, ``brier`` and ``calibration_error`` for one seed. ``probabilities``: N x K."""
+    return {
+        "log_loss": mean_of(_log_losses(targets, probabilities)),
+        "brier": mean_of(_brier(targets, probabilities)),
+        "calibration_error": _calibration_error(targets, probabilities),
+    }
+
+
+def _log_losses(targets: Ints, probabilities: Floats) -> Floats:
+    """In nats per example, with probabilities held above float64's epsilon as scikit-learn's ``log_loss`` does."""
+    chosen = probabilities[np.arange(len(targets)), targets]
+    eps = float(np.finfo(np.float64).eps)
+    losses: Floats = -np.log(np.clip(chosen, eps, 1 - eps))
+    return losses
+
+
+def _brier(targets: Ints, probabilities: Floats) -> Floats:
+    """Squared distance to the one-hot target; halved for two classes, so that it is in [0, 1] there (Brier 1950)."""
+    chosen = probabilities[np.arange(len(targets)), targets]
+    distance: Floats = np.einsum("nk,nk->n", probabilities, probabilities) - 2 * chosen + 1
+    scale = 0.5 if probabilities.shape[1] == 2 else 1.0
+    return np.maximum(distance, 0.0) * scale
+
+
+def _calibration_error(targets: Ints, probabilities: Floats) -> Measured:
+    """Expected calibration error of the top label; bins are open below and closed above."""
+    top = probabilities.argmax(axis=1)
+    confidence = probabilities[np.arange(len(top)), top]
+    gap = (top == targets) - confidence
+    bins = np.clip(np.ceil(confidence * CALIBRATION_BINS).astype(np.int64) - 1, 0, CALIBRATION_BINS - 1)
+    sums = np.bincount(bins, weights=gap, minlength=CALIBRATION_BINS)
+    total, n = float(np.abs(sums).sum()), len(targets)
+    left_out = (total - np.abs(sums)[bins] + np.abs(sums[bins] - gap)) / (n - 1) if n > 1 else None
+    return jackknifed(total / n, left_out, float(n))

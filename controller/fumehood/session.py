@@ -1,0 +1,113 @@
+"""Starting, continuing and looking at a run: settings are resolved, the run directory and the engine are opened.
+
+Everything that can be refused is refused before anything is made, in this order: goal, data specification, policy,
+run directory, engine.
+"""
+
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from fumehood import __version__, goal, policy, recorder, report
+from fumehood.data import specs
+from fumehood.errors import UsageError
+from fumehood.journal import fold, read
+from fumehood.planning.search import SearchPlanner
+from fumehood.progress import Progress
+from fumehood.recorder import Recorder
+from fumehood.records import Goal, Run, RunSettings
+from fumehood.research import Research
+from fumehood.run_directory import RunDirectory
+from fumehood.sandbox.host import open_host
+from fumehood.scoring.metrics import METRICS
+
+_PACKAGES = ("docker", "numpy", "optuna", "pydantic", "scikit-learn", "scipy")
+
+
+@dataclass(frozen=True)
+class Session:
+    """A run and where it lies."""
+
+    run: Run
+    directory: RunDirectory
+
+
+def settings(
+    goal_text: str, *, data: str | None, name: str | None, planner: str, policy: str, **rest: Any
+) -> RunSettings:
+    """Resolve what the user asked for. Raises UsageError for a goal, data set or number that cannot be used.
+
+    ``planner``: ``auto`` is the search planner, because no language model can be configured in this version.
+    """
+    draft = goal.parse(goal_text, data=data, metric=rest["metric"], target=rest["target"])
+    if draft.data is None:
+        raise UsageError("no data set is named, neither by --data nor in the goal", "fumehood data list")
+    limits = _load(policy)
+    spec = specs.parse(draft.data, int(limits.raw_data))
+    metric = METRICS[draft.metric] if draft.metric else None
+    provisional = Goal(
+        text=draft.text,
+        metric=metric.name if metric else "undecided",
+        direction=metric.direction if metric else "max",
+        target=draft.target,
+        data=draft.data,
+        max_parameters=draft.max_parameters,
+    )
+    if policy != limits.name:
+        policy = str(Path(policy).resolve())
+    return RunSettings(
+        name=name or " ".join(draft.text.split())[:60],
+        goal=provisional,
+        data=spec.text,
+        planner="search" if planner == "auto" else planner,
+        policy=policy,
+        **rest,
+    )
+
+
+def _load(name: str) -> policy.Policy:
+    return policy.load(name)
+
+
+def start(settings: RunSettings, workdir: str | None, progress: Progress) -> Session:
+    """Run research from the start, in a new directory."""
+    limits = _load(settings.policy)
+    path = Path(workdir) if workdir else Path(f"run_{datetime.now(UTC):%Y%m%dT%H%M%SZ}")
+    directory = RunDirectory.create(path)
+    with recorder.begin(directory, settings, limits, versions()) as record:
+        return _research(record, progress)
+
+
+def go_on(path: Path, progress: Progress) -> Session:
+    """Continue a run that was interrupted."""
+    with recorder.reopen(RunDirectory.open(path)) as record:
+        return _research(record, progress)
+
+
+def look(path: Path) -> Session:
+    """Rebuild a run from its journal and write its reports again."""
+    directory = RunDirectory.open(path)
+    run = fold(read(directory.journal)).run
+    report.write(run, directory.path)
+    return Session(run, directory)
+
+
+def _research(record: Recorder, progress: Progress) -> Session:
+    planner = SearchPlanner(seed=record.run.settings.seed)
+    with progress, open_host(record.policy, record.run.run_id) as host:
+        try:
+            Research(record, host, planner, progress).run()
+        except BaseException:
+            record.report_if_possible()
+            raise
+    return Session(record.run, record.directory)
+
+
+def versions() -> Mapping[str, str]:
+    """Versions that a result may depend on."""
+    found = {"fumehood": __version__, "python": platform.python_version()}
+    return found | {name: version(name) for name in _PACKAGES}

@@ -1,0 +1,235 @@
+"""One seed of a candidate, from its source to weights or to predictions, in the process forked for it.
+
+Always holds: whatever the candidate does in Python ends in a ``WorkerReport``; only a job that is itself wrong (an
+array of another size than announced) raises. The report is the candidate's own story and nobody should believe it. It
+does not watch the clock from outside, capture output or end processes: the supervisor does.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from fumehood_runner.arrays import ArrayError, read_array, write_float32
+from fumehood_runner.candidate import Candidate, load_candidate
+from fumehood_runner.failures import CandidateFailed, failure_of
+from fumehood_runner.outputs import answering, as_outputs, evaluating
+from fumehood_runner.randomness import choose_algorithms, row_order, seed_everything
+from fumehood_runner.recipe import settle
+from fumehood_runner.summary import probe
+from fumehood_runner.trainer import Curve, Deadline, TrainingData, fit, thinned
+from fumehood_runner.weights import check_layout, layout_of, load_weights, save_weights
+from fumehood_shared import caps, paths
+from fumehood_shared.messages import (
+    Failure,
+    FailureKind,
+    JobBase,
+    ModelSummary,
+    PredictRequest,
+    Recipe,
+    Task,
+    TrainRequest,
+    WorkerReport,
+)
+
+
+@dataclass(frozen=True)
+class TrainingContext:
+    """What a candidate's own ``train`` is told beside the data."""
+
+    seed: int
+    device: torch.device
+    num_outputs: int
+    deadline_s: float
+    """Seconds left when ``train`` is called; at their end the whole room is gone, and what was not returned with it."""
+
+
+@dataclass
+class _Story:
+    """What is known of a seed so far; a failure on the way loses none of it."""
+
+    index: int
+    started: float
+    candidate: Candidate | None = None
+    summary: ModelSummary | None = None
+    recipe: Recipe | None = None
+    curve: Curve = field(default_factory=Curve)
+    build_s: float = 0.0
+    train_s: float = 0.0
+    predict_s: float = 0.0
+    started_after_s: float = 0.0
+
+    def report(self, failure: Failure | None) -> WorkerReport:
+        module = self.candidate.module.__dict__ if self.candidate else {}
+        return WorkerReport(
+            index=self.index,
+            failure=failure,
+            summary=self.summary,
+            recipe=self.recipe,
+            own_train=callable(module.get("train")),
+            own_predict=callable(module.get("predict")),
+            epochs=self.curve.epochs,
+            train_loss=tuple(thinned(self.curve.train, caps.CURVE_POINTS)),
+            held_out_loss=tuple(thinned(self.curve.held_out, caps.CURVE_POINTS)),
+            build_s=self.build_s,
+            train_s=self.train_s,
+            predict_s=self.predict_s,
+            started_after_s=self.started_after_s,
+        )
+
+
+def warm_up() -> None:
+    """Load what a first training step loads lazily (about 2 s), before any job exists.
+
+    Uses the CPU and one thread, so that no thread pool exists when the supervisor forks.
+    """
+    torch.set_num_threads(1)
+    model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.ReLU(), nn.Flatten(), nn.Linear(8, 2))
+    optimizer = torch.optim.AdamW(model.parameters())
+    loss = nn.functional.cross_entropy(model(torch.zeros(2, 1, 4, 4)), torch.zeros(2, dtype=torch.int64))
+    torch.autograd.backward(loss)
+    nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+    optimizer.step()
+
+
+def train_seed(request: TrainRequest, index: int, exchange: Path, data: Path, *, started: float) -> WorkerReport:
+    """Build and train ``exchange/in/model.py`` and write ``exchange/out/seed-INDEX/weights.safetensors``.
+
+    ``data`` holds ``inputs.bin`` and ``targets.bin``; ``started`` is ``time.monotonic()`` at the start signal. Raises
+    ``ArrayError`` when those files are not as announced, and nothing for what the candidate does.
+    """
+    _prepare_process(request, index)
+    if request.inputs.shape[0] != request.targets.shape[0]:
+        raise ArrayError(f"{request.inputs.shape[0]} rows of inputs but {request.targets.shape[0]} of targets")
+    order = row_order(request.seeds[index], request.inputs.shape[0])
+    rows = TrainingData(
+        read_array(data / paths.array_file("inputs"), request.inputs, order),
+        read_array(data / paths.array_file("targets"), request.targets, order),
+    )
+    story = _Story(index, started)
+    return _told(story, lambda: _train(request, story, exchange, rows))
+
+
+def predict_seed(request: PredictRequest, index: int, exchange: Path, *, started: float) -> WorkerReport:
+    """Rebuild the model, load ``in/weights-INDEX.safetensors``, predict ``in/inputs.bin``.
+
+    Writes ``exchange/out/seed-INDEX/predictions.bin``: raw float32 N x C. Raises ``ArrayError`` when the inputs are not
+    as announced or the weights are absent, and nothing for what the candidate does.
+    """
+    _prepare_process(request, index)
+    inputs = read_array(exchange / paths.IN / paths.array_file("inputs"), request.inputs)
+    story = _Story(index, started)
+    return _told(story, lambda: _predict(request, story, exchange, inputs))
+
+
+def _told(story: _Story, work: Callable[[], None]) -> WorkerReport:
+    """The story of ``work``, however it ended."""
+    try:
+        work()
+    except BaseException as error:  # noqa: BLE001 -- a candidate's SystemExit or KeyboardInterrupt is its failure
+        return story.report(failure_of(error))
+    return story.report(None)
+
+
+def _prepare_process(job: JobBase, index: int) -> None:
+    """Before a byte of the candidate is read: its share of the threads, its seeds, torch's algorithms."""
+    torch.set_num_threads(max(1, job.threads // len(job.seeds)))
+    choose_algorithms(job.deterministic)
+    seed_everything(job.seeds[index].seed)
+
+
+def _train(request: TrainRequest, story: _Story, exchange: Path, rows: TrainingData) -> None:
+    candidate, model = _build(request, story, exchange)
+    if candidate.train is None:
+        story.recipe = settle(candidate, request)
+    built = layout_of(model)
+    data = TrainingData(rows.inputs.to(request.device), rows.targets.to(request.device))
+    began = monotonic()
+    story.started_after_s = began - story.started
+    try:
+        model = _trained(candidate, model, data, request, story)
+    finally:
+        story.train_s = monotonic() - began
+    check_layout(built, layout_of(model))
+    save_weights(model, _seed_folder(exchange, story.index) / paths.WEIGHTS)
+
+
+def _build(job: JobBase, story: _Story, exchange: Path) -> tuple[Candidate, nn.Module]:
+    """Import, instantiate, move to the device, send the dummy batch through."""
+    began = monotonic()
+    try:
+        story.candidate = candidate = load_candidate(exchange / paths.IN / paths.SOURCE)
+        model = candidate.build(job).to(job.device)
+        story.summary = probe(candidate, model, job)
+    finally:
+        story.build_s = monotonic() - began
+    return candidate, model
+
+
+def _trained(
+    candidate: Candidate, model: nn.Module, data: TrainingData, request: TrainRequest, story: _Story
+) -> nn.Module:
+    seed = request.seeds[story.index].seed
+    deadline = Deadline(story.started, request.deadline_s)
+    if candidate.train is not None:
+        context = TrainingContext(seed, torch.device(request.device), request.num_outputs, max(deadline.left(), 0.0))
+        return _returned(candidate, model, candidate.train(model, data, context))
+    if story.recipe is None:
+        raise CandidateFailed(FailureKind.INTERFACE, "the candidate removed its train function while it was running")
+    fit(model, data, story.recipe, request, seed=seed, deadline=deadline, curve=story.curve)
+    return model
+
+
+def _returned(candidate: Candidate, model: nn.Module, returned: Any) -> nn.Module:
+    if returned is None:
+        return model
+    if not isinstance(returned, nn.Module):
+        what = f"train returned a {type(returned).__name__}"
+        raise candidate.fail(f"{what}; it has to return the trained torch.nn.Module, or None", "train")
+    return returned
+
+
+def _predict(request: PredictRequest, story: _Story, exchange: Path, inputs: Tensor) -> None:
+    candidate, model = _build(request, story, exchange)
+    story.summary = None  # the train room told it; a reply has a byte cap
+    load_weights(model, exchange / paths.IN / paths.seed_weights(story.index))
+    model = answering(model, request, candidate.train is not None)
+    began = monotonic()
+    story.started_after_s = began - story.started
+    try:
+        predictions = _predictions(candidate, model, inputs, request)
+    finally:
+        story.predict_s = monotonic() - began
+    write_float32(_seed_folder(exchange, story.index) / paths.PREDICTIONS, predictions)
+
+
+def _predictions(candidate: Candidate, model: nn.Module, inputs: Tensor, request: PredictRequest) -> Tensor:
+    """Float32 N x num_outputs on the CPU, all of it finite."""
+    predict = candidate.predict
+    giver = "the model" if predict is None else "predict"
+    found = torch.empty(len(inputs), request.num_outputs, dtype=torch.float32)
+    done = 0
+    with evaluating(model), torch.inference_mode():
+        for batch in torch.split(inputs, request.batch_size):
+            on_device = batch.to(request.device)
+            raw = model(on_device) if predict is None else predict(model, on_device)
+            found[done : done + len(batch)] = as_outputs(raw, len(batch), request, giver).float()
+            done += len(batch)
+    _check_finite(found, request)
+    return found
+
+
+def _check_finite(predictions: Tensor, request: PredictRequest) -> None:
+    bad = int((~torch.isfinite(predictions)).any(dim=1).sum())
+    if bad:
+        kind = "logits" if request.task is Task.CLASSIFICATION else "values"
+        message = f"{bad} of {len(predictions)} rows have NaN or infinite {kind}"
+        raise CandidateFailed(FailureKind.NON_FINITE, message)
+
+
+def _seed_folder(exchange: Path, index: int) -> Path:
+    return exchange / paths.OUT / paths.seed_dir(index)

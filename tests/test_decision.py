@@ -1,0 +1,142 @@
+"""Keep, discard, stop: what the rule does with scores, limits and targets."""
+
+from itertools import product
+
+import pytest
+
+from fumehood.decision import confidence_bound, decide, goal_achieved, noise_floor
+from fumehood.records import Goal, Interval, MetricSummary, Score, StopReason, Verdict
+
+pytestmark = pytest.mark.unit
+
+
+def a_goal(metric="accuracy", direction="max", target=None, limit=None):
+    return Goal(text="g", metric=metric, direction=direction, target=target, max_parameters=limit)
+
+
+def a_score(mean, std=0.01, half=0.02, n=3, metric="accuracy", direction="max", failed=0):
+    interval = None if half is None else Interval(low=mean - half, high=mean + half, level=0.95, method="m")
+    summary = MetricSummary(
+        name=metric, direction=direction, mean=mean, std=std, min=mean, max=mean, values=(mean,) * n, interval=interval
+    )
+    return Score(
+        split="validation", metric=metric, metrics={metric: summary}, n_seeds=n, failed_seeds=failed, n_examples=100,
+        baseline=0.1,
+    )  # fmt: skip
+
+
+def judged(score, incumbent=None, goal=None, **changes):
+    settings = {"parameters": 1000, "iteration": 1, "max_iterations": 10, "budget_left": True} | changes
+    return decide(score, incumbent, goal or a_goal(), **settings)
+
+
+def test_a_first_candidate_that_survived_is_kept_with_its_numbers():
+    decision = judged(a_score(0.9))
+    assert decision.verdict is Verdict.KEEP
+    assert decision.stop is None
+    assert "0.9" in decision.reason
+    assert "baseline 0.1" in decision.reason
+
+
+@pytest.mark.parametrize("score", [None, a_score(0.1, failed=3)])
+@pytest.mark.parametrize("incumbent", [None, a_score(0.5)])
+def test_a_candidate_whose_seeds_all_failed_is_discarded(score, incumbent):
+    decision = judged(score, incumbent)
+    assert decision.verdict is Verdict.DISCARD
+    assert "failed" in decision.reason
+
+
+@pytest.mark.parametrize(
+    ("new", "old", "verdict"),
+    [
+        (0.95, 0.90, Verdict.KEEP),
+        (0.905, 0.90, Verdict.DISCARD),
+        (0.90, 0.90, Verdict.DISCARD),
+        (0.85, 0.90, Verdict.DISCARD),
+    ],
+)
+def test_better_by_more_than_the_noise_floor_is_kept(new, old, verdict):
+    assert judged(a_score(new), a_score(old)).verdict is verdict
+
+
+@pytest.mark.parametrize(
+    ("new", "old", "verdict"), [(50, 60, Verdict.KEEP), (59.995, 60, Verdict.DISCARD), (70, 60, Verdict.DISCARD)]
+)
+def test_less_is_better_where_the_metric_says_so(new, old, verdict):
+    scores = [a_score(m, metric="rmse", direction="min") for m in (new, old)]
+    assert judged(*scores, a_goal("rmse", "min")).verdict is verdict
+
+
+def test_the_noise_floor_is_one_standard_error_of_the_difference():
+    a, b = a_score(0.9, std=0.03, n=9).primary, a_score(0.8, std=0.04, n=16).primary
+    assert noise_floor(a, b) == pytest.approx((0.01**2 + 0.01**2) ** 0.5)
+
+
+def test_one_seed_is_judged_by_its_interval_over_examples():
+    one = a_score(0.9, std=None, half=0.0196, n=1).primary
+    assert noise_floor(one, one) == pytest.approx(0.01 * 2**0.5, rel=1e-4)
+    assert judged(a_score(0.91, None, 0.0196, 1), a_score(0.9, None, 0.0196, 1)).verdict is Verdict.DISCARD
+    assert judged(a_score(0.92, None, 0.0196, 1), a_score(0.9, None, 0.0196, 1)).verdict is Verdict.KEEP
+
+
+def test_seeds_that_do_not_differ_are_not_taken_for_certainty():
+    assert judged(a_score(0.905, std=0.0), a_score(0.9, std=0.0)).verdict is Verdict.DISCARD
+
+
+def test_without_any_measure_of_noise_the_better_mean_is_kept_and_the_reason_says_so():
+    decision = judged(a_score(0.905, std=None, half=None), a_score(0.9, std=None, half=None))
+    assert decision.verdict is Verdict.KEEP
+    assert "nothing tells" in decision.reason
+
+
+@pytest.mark.parametrize(
+    ("parameters", "verdict"), [(1000, Verdict.KEEP), (1001, Verdict.DISCARD), (None, Verdict.DISCARD)]
+)
+def test_a_limit_on_parameters_is_kept_to_and_an_unknown_number_breaks_it(parameters, verdict):
+    assert judged(a_score(0.9), goal=a_goal(limit=1000), parameters=parameters).verdict is verdict
+
+
+def test_an_unknown_number_of_parameters_does_not_matter_without_a_limit():
+    assert judged(a_score(0.9), parameters=None).verdict is Verdict.KEEP
+
+
+@pytest.mark.parametrize(("target", "stop"), [(0.88, StopReason.GOAL_MET), (0.881, None), (None, None)])
+def test_the_search_stops_when_the_kept_candidates_lower_bound_reaches_the_target(target, stop):
+    assert judged(a_score(0.9), goal=a_goal(target=target)).stop is stop
+
+
+@pytest.mark.parametrize(("target", "stop"), [(52, StopReason.GOAL_MET), (51.9, None)])
+def test_where_less_is_better_the_upper_bound_must_reach_the_target(target, stop):
+    score = a_score(50, half=2, metric="rmse", direction="min")
+    assert judged(score, goal=a_goal("rmse", "min", target)).stop is stop
+
+
+def test_a_discarded_candidate_does_not_meet_the_goal_however_good_it_is():
+    too_big = judged(a_score(0.99), a_score(0.5), a_goal(target=0.9, limit=10), parameters=11)
+    assert (too_big.verdict, too_big.stop) == (Verdict.DISCARD, None)
+
+
+def test_an_incumbent_that_meets_the_goal_stops_the_search_after_a_failure():
+    assert judged(None, a_score(0.95), a_goal(target=0.9)).stop is StopReason.GOAL_MET
+
+
+@pytest.mark.parametrize(
+    ("met", "last", "left", "stop"),
+    [
+        (m, i, b, StopReason.GOAL_MET if m else StopReason.ITERATIONS if i else None if b else StopReason.BUDGET)
+        for m, i, b in product([True, False], repeat=3)
+    ],
+)
+def test_reasons_to_stop_have_an_order(met, last, left, stop):
+    goal = a_goal(target=0.5 if met else 0.99)
+    assert judged(a_score(0.9), goal=goal, iteration=10 if last else 9, budget_left=left).stop is stop
+
+
+@pytest.mark.parametrize(("target", "achieved"), [(0.88, True), (0.89, False), (None, None)])
+def test_a_goal_is_achieved_by_the_bound_and_not_by_the_mean(target, achieved):
+    assert goal_achieved(a_score(0.9), a_goal(target=target)) is achieved
+
+
+def test_without_an_interval_no_target_counts_as_achieved():
+    assert confidence_bound(a_score(0.9, half=None).primary) is None
+    assert goal_achieved(a_score(0.9, half=None), a_goal(target=0.5)) is False
