@@ -265,7 +265,7 @@ class Research:
         key = self.recorder.directory.key.read_bytes()
         first = settings.seed * settings.num_seeds
         return tuple(
-            SeedSpec(seed=seed, order=int(order.permutation(key, f"order of seed {seed}", 2**20)[0]))
+            SeedSpec(seed=seed, order=order.number(key, f"order of seed {seed}"))
             for seed in range(first, first + settings.num_seeds)
         )
 

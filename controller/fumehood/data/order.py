@@ -33,6 +33,11 @@ def permutation(key: bytes, purpose: str, n: int) -> Order:
     return np.argsort(drawn, kind="stable").astype(np.int64)
 
 
+def number(key: bytes, purpose: str) -> int:
+    """A number below 2**48 that depends on ``key`` and ``purpose`` alone."""
+    return int.from_bytes(hmac.digest(key, purpose.encode(), "sha256")[:6], "big")
+
+
 def permute_file(source: Path, destination: Path, spec: ArraySpec, order: Order) -> None:
     """Write the rows of ``source`` to the new file ``destination`` (mode 0600), row ``order[i]`` in place ``i``.
 

@@ -77,7 +77,7 @@ def open_host(policy: Policy, run_id: str, *, variant: image.Variant = "cpu") ->
         )
     images = image.find(client, variant)
     reaper.remove(api, reaper.find(api))
-    with Owner(state_folder(), run_id) as owner, watching(owner, api.base_url):
+    with Owner(state_folder(), run_id) as owner, watching(owner):
         yield Host(api=api, images=images, policy=policy, owner=owner, cpus=int(info["NCPU"]))
 
 

@@ -21,10 +21,10 @@ _QUIET_ROUNDS = 3
 
 
 @contextlib.contextmanager
-def watching(owner: Owner, base_url: str) -> Iterator[None]:
-    """Have a watchdog for ``owner`` for as long as the context lasts."""
+def watching(owner: Owner) -> Iterator[None]:
+    """Have a watchdog for ``owner`` for as long as the context lasts; it finds the engine as we did."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "fumehood.sandbox.watchdog", owner.id, base_url],
+        [sys.executable, "-m", "fumehood.sandbox.watchdog", owner.id],
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -37,21 +37,19 @@ def watching(owner: Owner, base_url: str) -> Iterator[None]:
             process.stdin.close()
 
 
-def main(owner: str, base_url: str) -> None:
+def main(owner: str) -> None:
     """Wait for the controller's end, then remove everything of ``owner`` until nothing more shows up."""
     for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     while os.read(0, 4096):
         pass
-    import docker
-
     from fumehood.errors import EngineError
-    from fumehood.sandbox import reaper
+    from fumehood.sandbox import engine, reaper
 
-    api = docker.APIClient(base_url=base_url, version="auto", timeout=20)
     give_up, quiet = time.monotonic() + _PATIENCE_S, 0
     while quiet < _QUIET_ROUNDS and time.monotonic() < give_up:
         with contextlib.suppress(EngineError):
+            api = engine.connect(timeout_s=20).api
             litter = reaper.find(api, owner)
             quiet = 0 if litter else quiet + 1
             reaper.remove(api, litter)
@@ -59,4 +57,4 @@ def main(owner: str, base_url: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2])
+    main(sys.argv[1])
