@@ -103,7 +103,7 @@ def read(path: Path) -> list[Entry]:
         fields = entry.model_dump(exclude={"hash"})
         if entry.number != number or entry.previous != (entries[-1].hash if entries else _GENESIS):
             raise _broken(path, number, "does not follow from the line before it")
-        if _hash(fields) != entry.hash:
+        if _hash(fields) != entry.hash or _canonical(entry.model_dump()).encode() != line:
             raise _broken(path, number, "was changed after it was written")
         entries.append(entry)
     return entries

@@ -19,7 +19,7 @@ _Size = Annotated[ByteSize, Field(ge=_MIB, le=2**50)]
 
 
 class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
 
 
 class RoomLimits(_Frozen):
@@ -32,14 +32,21 @@ class RoomLimits(_Frozen):
     pids: Annotated[int, Field(ge=16, le=65536)]
     """Processes and threads together."""
     tmp: _Size
+    """The room's /tmp, in memory."""
     exchange: _Size
+    """The volume with what goes in and comes out, in memory; smaller than ``memory``."""
     inodes: Annotated[int, Field(ge=64, le=10_000_000)]
+    """Files and folders in each of /tmp and the exchange volume."""
     shm: _Size
+    """The room's /dev/shm, in memory."""
     nofile: Annotated[int, Field(ge=64, le=1_048_576)]
+    """Files that one process may hold open."""
     file: _Size
     """Largest file that any process of the room can write, sparse ones included."""
     ready_s: Annotated[float, Field(gt=0, le=3600)]
+    """Longest time from the room's creation to an accepted attestation."""
     wall_s: Annotated[float, Field(gt=0, le=30 * 86400)]
+    """Longest time from the start signal to the end of the job."""
     output: _Size
     """Largest archive that the controller reads back."""
 
@@ -58,16 +65,23 @@ class RoomLimits(_Frozen):
 
 class Policy(_Frozen):
     name: Annotated[str, Field(min_length=1, max_length=60, pattern=r"^[A-Za-z0-9._-]+$")]
+    """How reports and messages call it."""
     description: Annotated[str, Field(min_length=1, max_length=500)]
+    """What it is for, in one sentence."""
     runtime: Literal["runc", "runsc"]
+    """OCI runtime that the engine must have registered; runsc is gVisor."""
     seccomp: Literal["engine-default"]
+    """Filter of system calls: the engine's own profile."""
     isolate_seeds: bool
     """Every seed in rooms of its own, so that the seeds' independence is a fact."""
     raw_data: _Size
     """Largest raw data file that is taken in."""
     prepare: RoomLimits
+    """Limits of the room where our loader reads a data file."""
     train: RoomLimits
+    """Limits of the room where a candidate is trained."""
     predict: RoomLimits
+    """Limits of the room where a candidate predicts."""
 
     def limits(self, role: Role) -> RoomLimits:
         return {"prepare": self.prepare, "train": self.train, "predict": self.predict}[role]
@@ -84,7 +98,7 @@ def load(name_or_path: str) -> Policy:
     Raises PolicyError for one that does not exist, is not TOML, or has a missing, unknown or bad key, which it names.
     """
     path = assets.policies() / f"{name_or_path}.toml" if name_or_path in shipped() else Path(name_or_path)
-    if not path.is_file():
+    if not _is_file(path):
         raise PolicyError(
             f"there is no policy {name_or_path!r}",
             f"shipped policies: {', '.join(shipped())}; or give the path of a TOML file",
@@ -97,6 +111,13 @@ def load(name_or_path: str) -> Policy:
         raise PolicyError(f"policy {name_or_path!r} is not TOML: {error}") from error
     except ValidationError as error:
         raise PolicyError(f"policy {name_or_path!r}: {_explain(error)}", "fumehood policy show standard") from error
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # too long a name, or a folder that may not be entered
+        return False
 
 
 def _explain(error: ValidationError) -> str:

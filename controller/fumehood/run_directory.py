@@ -59,8 +59,10 @@ class RunDirectory:
             ) from error
         except OSError as error:
             raise UsageError(f"{self.path} cannot be written: {error.strerror}", "it must be writable") from error
-        with lock:
+        try:
             yield
+        finally:
+            lock.release()
 
     # -- places --
 
@@ -143,11 +145,15 @@ def sync(folder: Path) -> None:
     """Flush every file below ``folder`` and every folder to disk."""
     for base, _, names in os.walk(folder):
         for path in [*(Path(base) / name for name in names), Path(base)]:
-            handle = os.open(path, os.O_RDONLY)
-            try:
-                os.fsync(handle)
-            finally:
-                os.close(handle)
+            _flush(path)
+
+
+def _flush(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def write_text(path: Path, content: str) -> None:
@@ -158,3 +164,4 @@ def write_text(path: Path, content: str) -> None:
         file.flush()
         os.fsync(file.fileno())
     draft.replace(path)
+    _flush(path.parent)

@@ -43,6 +43,9 @@ def settings(
 
     ``planner``: ``auto`` is the search planner, because no language model can be configured in this version.
     """
+    for what, text in (("goal", goal_text), ("data specification", data), ("name", name)):
+        if text is not None and not _is_unicode(text):
+            raise UsageError(f"the {what} is not valid Unicode text", "set a UTF-8 locale, or write it in ASCII")
     draft = goal.parse(goal_text, data=data, metric=rest["metric"], target=rest["target"])
     if draft.data is None:
         raise UsageError("no data set is named, neither by --data nor in the goal", "fumehood data list")
@@ -67,6 +70,15 @@ def settings(
         policy=policy,
         **rest,
     )
+
+
+def _is_unicode(text: str) -> bool:
+    """False for bytes of the command line that the locale could not decode."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _load(name: str) -> policy.Policy:

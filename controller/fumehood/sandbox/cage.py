@@ -154,6 +154,8 @@ def differences(cage: Cage, container: Mapping[str, Any], volume: Mapping[str, A
             "Volume.", {"Driver": "local", "Options": exchange_options(cage), "Labels": dict(cage.labels)}, volume
         ),
     ]
+    labels = container["Config"].get("Labels") or {}
+    found += [f"Config.Labels: {key} is missing" for key in cage.labels if labels.get(key) != cage.labels[key]]
     environment = [entry.partition("=")[0] for entry in container["Config"].get("Env") or []]
     found += [f"Config.Env: {name} is set" for name in environment if name not in _HARMLESS_ENVIRONMENT]
     mounts = sorted((m["Type"], m.get("Name"), m["Destination"], m["RW"]) for m in container.get("Mounts") or [])
@@ -191,10 +193,13 @@ def _normal(key: str, value: Any) -> Any:
         return (value or {}).get("Name") or "no"
     if key in ("Ulimits", "Mounts", "CapDrop", "SecurityOpt"):
         return sorted((_without_empty(item) for item in value or []), key=repr)
-    return _without_empty(value)
+    return None if value in _EMPTY else _without_empty(value)
+
+
+_EMPTY: tuple[Any, ...] = (None, False, "", [], {})
 
 
 def _without_empty(value: Any) -> Any:
     if isinstance(value, Mapping):
-        return {k: _without_empty(v) for k, v in sorted(value.items()) if v not in (None, False, "", [], {})}
+        return {k: _without_empty(v) for k, v in sorted(value.items()) if v not in _EMPTY}
     return value

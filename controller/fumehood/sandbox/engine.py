@@ -49,17 +49,29 @@ class Endpoint(NamedTuple):
     tls: TLSConfig | None = None
 
 
+class Reached(NamedTuple):
+    """An engine that answered, and where."""
+
+    endpoint: Endpoint
+    client: docker.DockerClient
+
+
 def connect(timeout_s: float = REQUEST_S, probe_s: float = PROBE_S) -> docker.DockerClient:
     """Client of the engine that answers. Raises ``EngineError`` where none does.
 
     ``timeout_s`` bounds each later request, ``probe_s`` the first answer of each place tried.
     """
+    return reach(timeout_s, probe_s).client
+
+
+def reach(timeout_s: float = REQUEST_S, probe_s: float = PROBE_S) -> Reached:
+    """As ``connect``, and with the place where the engine answered."""
     named = _named(os.environ)
     endpoints = [named] if named else list(_usual(os.environ))
     failures = []
     for endpoint in endpoints:
         try:
-            return _client(endpoint, timeout_s, probe_s)
+            return Reached(endpoint, _client(endpoint, timeout_s, probe_s))
         except (DockerException, OSError) as error:
             failures.append(f"{endpoint.source} ({endpoint.url}): {_reason(error)}")
     raise EngineError(f"no container engine answers: {'; '.join(failures)}", WAYS_OUT)

@@ -21,6 +21,11 @@ from pydantic import BaseModel, ValidationError
 from fumehood_shared import caps
 
 _CHUNK = 1024 * 1024
+_EXTENSION_BYTES = 64 * 1024
+_EXTENSIONS = (
+    tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE,
+)  # fmt: skip
+"""Kinds of headers that say more of the next member: long names, extended attributes."""
 _M = TypeVar("_M", bound=BaseModel)
 
 
@@ -109,21 +114,35 @@ def unpack(stream: Iterable[bytes], root: str, expected: Mapping[str, Expected],
     than ``total_cap`` bytes or one that is not a tar archive. Files already written to ``keep`` are removed then.
     """
     folders = {str(parent) for name in expected for parent in Path(name).parents}
+    entered: set[str] = set()
     received: dict[str, Received] = {}
     try:
-        with tarfile.open(fileobj=_Capped(stream, total_cap), mode="r|") as archive:
+        with tarfile.open(fileobj=_Capped(stream, total_cap), mode="r|", tarinfo=_Header) as archive:
             for member in archive:
                 name = _relative(member.name, root)
-                if member.isdir() and name in folders:
+                if member.isdir() and name in folders - entered:
+                    entered.add(name)
                     continue
                 received[name] = _take(archive, member, name, expected, received)
-    except (tarfile.TarError, ValueError, OverflowError, EOFError) as error:
+    except (tarfile.TarError, ArithmeticError, LookupError, RecursionError, ValueError, EOFError) as error:
         _discard(expected)
         raise Rejected(f"the room's output is not a readable archive: {type(error).__name__}") from error
-    except Rejected:
+    except BaseException:
         _discard(expected)
         raise
     return received
+
+
+class _Header(tarfile.TarInfo):
+    """A member's header whose extensions are small: tarfile reads those whole, before their size can be asked for."""
+
+    def _proc_member(self, archive: tarfile.TarFile) -> tarfile.TarInfo:
+        if self.type == tarfile.GNUTYPE_SPARSE:
+            raise Rejected(f"{_shown(self.name)} is not a regular file")
+        if self.type in _EXTENSIONS and self.size > _EXTENSION_BYTES:
+            raise Rejected("the room's output has a header of an impossible size")
+        member: tarfile.TarInfo = super()._proc_member(archive)  # type: ignore[misc]  # where tarfile lets subclasses in
+        return member
 
 
 def _relative(name: str, root: str) -> str:
@@ -318,10 +337,10 @@ def _tensor(entry: Any) -> tuple[int, int, int]:
 
 def read_predictions(path: Path, rows: int, columns: int) -> npt.NDArray[np.float32]:
     """The float32 array of shape (rows, columns) in ``path``; Rejected if a number is not finite."""
-    array = np.fromfile(path, dtype="<f4")
-    if array.size != rows * columns:
-        raise Rejected(f"predictions have {array.size} numbers, {rows * columns} agreed")
-    array = array.reshape(rows, columns)
+    size, agreed = path.stat().st_size, rows * columns * 4
+    if size != agreed:
+        raise Rejected(f"predictions have {size} bytes, {agreed} agreed")
+    array = np.fromfile(path, dtype="<f4").reshape(rows, columns)
     bad = int((~np.isfinite(array)).any(axis=1).sum())
     if bad:
         raise Rejected(f"{bad} of {rows} predictions are NaN or infinite")

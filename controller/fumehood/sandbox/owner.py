@@ -18,6 +18,8 @@ from filelock import FileLock, Timeout
 PREFIX = "fumehood."
 KIND = PREFIX + "kind"
 OWNER = PREFIX + "owner"
+_LOCKS = "locks"
+_DEADLINE_DIGITS = 12
 _GRACE_S = 86_400
 """Where an owner cannot be judged from here, its things are left for a day past their deadline."""
 
@@ -43,7 +45,7 @@ class Owner:
     """This process as an owner. A context manager: the lock is held inside, and the lock file removed at the end."""
 
     def __init__(self, state: Path, run_id: str) -> None:
-        locks = state / "locks"
+        locks = state.resolve() / _LOCKS
         locks.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.id = secrets.token_hex(8)
         self.run_id = run_id
@@ -88,10 +90,18 @@ def is_dead(labels: Mapping[str, str], place: Place, now: float) -> bool:
         pid_namespace=labels.get(PREFIX + "pidns", ""),
         uid=labels.get(PREFIX + "uid", ""),
     )
-    if theirs == place and PREFIX + "lock" in labels:
-        return _is_unlocked(Path(labels[PREFIX + "lock"]))
+    if theirs == place and (lock := _lock_named(labels)):
+        return _is_unlocked(lock)
     deadline = labels.get(PREFIX + "deadline", "")
-    return theirs.uid == place.uid and deadline.isdigit() and now > int(deadline) + _GRACE_S
+    understood = deadline.isdecimal() and len(deadline) <= _DEADLINE_DIGITS
+    return theirs.uid == place.uid and understood and now > int(deadline) + _GRACE_S
+
+
+def _lock_named(labels: Mapping[str, str]) -> Path | None:
+    """The lock file, if the labels name one as an owner of ours would: they also say what file is deleted."""
+    path, owner = Path(labels.get(PREFIX + "lock", "")), labels.get(OWNER, "")
+    fits = owner and path.is_absolute() and path.parent.name == _LOCKS and path.name == f"{owner}.lock"
+    return path if fits else None
 
 
 def _is_unlocked(path: Path) -> bool:

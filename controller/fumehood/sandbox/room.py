@@ -136,7 +136,10 @@ class Room:
     def read(self, name: str, cap: int) -> bytes:
         """One small file of ``out/``; Rejected if it is not there, is no file, or has more than ``cap`` bytes."""
         path = f"{paths.EXCHANGE}/{paths.OUT}/{name}"
-        return self._fetch(path, "", {name: Expected(cap)}, cap + caps.MIB)[name].content
+        found = self._fetch(path, "", {name: Expected(cap)}, cap + caps.MIB)
+        if name not in found:
+            raise Rejected(f"the archive of {path} is empty")
+        return found[name].content
 
     def _fetch(self, path: str, root: str, expected: Mapping[str, Expected], cap: int) -> dict[str, Received]:
         with engine_errors(f"reading the {self.cage.role} room's output"):

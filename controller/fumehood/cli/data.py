@@ -1,0 +1,159 @@
+"""``fumehood data``: which data sets can be named, and what is in one."""
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from fumehood.cli.options import AS_JSON, VERBOSE
+
+if TYPE_CHECKING:
+    from fumehood.data.catalog import Entry
+    from fumehood.data.specs import DataSpec
+    from fumehood_shared.messages import PrepareReply
+
+SHOWN = 30
+"""Classes or columns that are listed for people; the rest is counted."""
+
+
+@click.group()
+def data() -> None:
+    """Look at data sets."""
+
+
+@data.command("list")
+@AS_JSON
+def list_(as_json: bool) -> None:
+    """List the data sets that can be named, and how to name a file."""
+    from fumehood.cli import emit
+    from fumehood.data import catalog
+
+    if as_json:
+        emit(
+            {"data": [entry.model_dump(mode="json") for entry in catalog.BUILTIN], "files": ["csv:PATH#target=COLUMN"]}
+        )
+        return
+    for entry in catalog.BUILTIN:
+        click.echo(f"{entry.name:14} {entry.task.value:15} {entry.rows:6} rows  {entry.summary}")
+    click.echo(f"{'a CSV file':14} csv:PATH#target=COLUMN")
+
+
+@data.command()
+@click.argument("spec")
+@VERBOSE
+@AS_JSON
+def describe(spec: str, verbose: bool, as_json: bool) -> None:  # noqa: ARG001  # verbose is read by ``cli.main``
+    """Say what is in a data set. A file is read in a sealed room, as a run would."""
+    from fumehood import policy
+    from fumehood.cli import emit
+    from fumehood.data import catalog, specs
+
+    limits = policy.load("standard")
+    parsed = specs.parse(spec, int(limits.raw_data))
+    entry = catalog.find(parsed.text) if not parsed.files else None
+    if entry is not None:
+        document, lines = entry.model_dump(mode="json"), _entry_lines(entry)
+    else:
+        reply = _prepared(parsed, limits)
+        document, lines = _document(parsed, reply), _reply_lines(reply)
+    if as_json:
+        emit(document)
+        return
+    for line in lines:
+        click.echo(line)
+
+
+def _prepared(spec: "DataSpec", limits: Any) -> "PrepareReply":
+    """What our loader makes of the file, in a prepare room; the arrays are thrown away."""
+    import secrets
+    import tempfile
+    from pathlib import Path
+
+    from fumehood import rooms
+    from fumehood.errors import InternalError
+    from fumehood.research import TEST_FRACTION, VALIDATION_FRACTION
+    from fumehood.sandbox.exchange import Outgoing
+    from fumehood.sandbox.host import open_host
+    from fumehood_shared.messages import PrepareReply, PrepareRequest
+
+    request = PrepareRequest(
+        source=spec.source,
+        split_seed=0,
+        validation_fraction=VALIDATION_FRACTION,
+        test_fraction=TEST_FRACTION,
+        deadline_s=limits.prepare.wall_s,
+    )
+    files = [Outgoing(name, path) for name, path in spec.files]
+    with (
+        tempfile.TemporaryDirectory(prefix="fumehood-describe-") as folder,
+        open_host(limits, f"describe-{secrets.token_hex(4)}") as host,
+        host.room("prepare") as room,
+    ):
+        reply = rooms.prepare(room, request, files, Path(folder)).reply
+    if not isinstance(reply, PrepareReply):
+        raise InternalError("the prepare room answered another question")
+    return reply
+
+
+def _document(spec: "DataSpec", reply: "PrepareReply") -> dict[str, Any]:
+    """Strings are the file's own, as JSON escapes them."""
+    return {
+        "spec": spec.text,
+        **reply.model_dump(mode="json", include={"task", "input_kind", "input_shape", "num_outputs", "facts"}),
+        "rows": _rows(reply),
+        "columns": [column.model_dump(mode="json") for column in getattr(reply.encoding, "columns", ())],
+        "target": reply.target.model_dump(mode="json"),
+    }
+
+
+def _rows(reply: "PrepareReply") -> dict[str, int]:
+    return {split: reply.arrays[f"{split}_inputs"].shape[0] for split in ("train", "validation", "test")}
+
+
+def _entry_lines(entry: "Entry") -> Iterator[str]:
+    yield f"{entry.name}: {entry.summary}"
+    yield _line("task", f"{entry.task.value}, predicts {entry.target}")
+    yield _line("rows", str(entry.rows))
+    yield _line("inputs", f"{entry.input_kind.value}, {' x '.join(str(n) for n in entry.input_shape)}")
+    if entry.classes:
+        yield _line("classes", ", ".join(entry.classes))
+    yield _line("source", entry.citation)
+
+
+def _reply_lines(reply: "PrepareReply") -> Iterator[str]:
+    facts = reply.facts
+    yield _line("task", f"{reply.task.value}, predicts {reply.target.name}")
+    yield _line("rows", f"{facts.rows}: " + ", ".join(f"{n} {split}" for split, n in _rows(reply).items()))
+    yield _line("inputs", f"{reply.input_kind.value}, {' x '.join(str(n) for n in reply.input_shape)} after encoding")
+    columns = {column.name: _column(column) for column in getattr(reply.encoding, "columns", ())}
+    yield from _table("column", columns)
+    yield from _table("class", {name: f"{count} rows" for name, count in facts.class_counts.items()})
+    yield from _table("missing", {name: f"{count} cells" for name, count in facts.missing_cells.items()})
+    if facts.dropped_rows:
+        yield _line("dropped", f"{facts.dropped_rows} rows without a target")
+    if facts.duplicate_rows_across_splits:
+        yield _line("duplicates", f"{facts.duplicate_rows_across_splits} rows are in more than one split")
+    for note in facts.notes:
+        yield _line("note", note)
+
+
+def _column(column: Any) -> str:
+    if column.kind == "category":
+        return f"category, one-hot over {len(column.values)} values"
+    return "number, standardised" + (", with an indicator of missing cells" if column.indicator else "")
+
+
+def _table(label: str, cells: Mapping[str, str]) -> Iterator[str]:
+    from fumehood import text
+
+    for name, cell in list(cells.items())[:SHOWN]:
+        yield _line(label, f"{text.plain(name, 60)}: {cell}")
+    if len(cells) > SHOWN:
+        yield _line(label, f"and {len(cells) - SHOWN} more")
+
+
+def _line(label: str, content: str) -> str:
+    """Content may be a file's own words."""
+    from fumehood import text
+
+    return f"  {label:11} {text.plain(content, 1000)}"

@@ -1,0 +1,58 @@
+"""Help is there for every command, and comes without waiting for libraries that it does not need."""
+
+import click
+import pytest
+from commands import fumehood, started
+
+from fumehood.cli import cli
+
+pytestmark = pytest.mark.unit
+HEAVY = (
+    "docker", "litellm", "optuna", "scipy", "sklearn", "matplotlib", "numpy", "rich", "pandas", "torch", "memori",
+    "requests", "jinja2", "structlog", "fumehood_runner",
+)  # fmt: skip
+
+
+def every(command, path=()):
+    """All commands below ``command``, as tuples of words."""
+    yield path
+    for name, child in getattr(command, "commands", {}).items():
+        yield from every(child, (*path, name))
+
+
+COMMANDS = sorted(every(cli))
+
+
+@pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
+def test_every_command_explains_itself_and_its_options(path):
+    command = cli
+    for name in path:
+        command = command.commands[name]
+    assert command.help
+    assert [p.name for p in command.params if isinstance(p, click.Option) and not p.help] == []
+
+
+@pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
+@pytest.mark.parametrize("flag", ["--help", "-h"])
+def test_help_exits_with_zero(path, flag):
+    done = fumehood(*path, flag)
+    assert (done.code, done.err) == (0, "")
+    assert done.out.startswith(f"Usage: fumehood {' '.join(path)}".rstrip())
+
+
+@pytest.mark.parametrize("arguments", [("--help",), ("run", "--help"), ("data", "list"), ("--version",)], ids=" ".join)
+def test_nothing_heavy_is_imported_for_it(arguments):
+    listing = f"print([m for m in {HEAVY} if m in sys.modules], file=sys.stderr)"
+    done = started(*arguments, after=listing)
+    assert (done.code, done.err) == (0, "[]\n")
+
+
+def test_the_version_is_told():
+    from fumehood import __version__
+
+    assert started("--version").out == f"fumehood, version {__version__}\n"
+
+
+def test_the_documented_commands_are_there():
+    expected = {"run", "resume", "report", "predict", "data", "policy", "image", "doctor", "gc"}
+    assert expected <= {path[0] for path in COMMANDS if path}

@@ -1,0 +1,63 @@
+"""A cage, and what an engine that does everything right reports of it."""
+
+import copy
+from typing import Any
+
+from fumehood import policy
+from fumehood.sandbox import cage
+from fumehood.sandbox.cage import Cage, DataVolume
+from fumehood_shared import paths
+from fumehood_shared.messages import Attestation, MountFact
+
+LABELS = {"fumehood.kind": "room", "fumehood.owner": "0011223344556677"}
+
+
+def a_cage(**changes: Any) -> Cage:
+    asked = {"image_id": "sha256:" + "5" * 64, "uid": 1_900_000_007, "name": "fumehood-train-1", "labels": LABELS}
+    asked |= {"exchange": "fumehood-exchange-1", "data": DataVolume("fumehood-data-1")}
+    return Cage.of(policy.load("standard"), changes.pop("role", "train"), host_cpus=2, **(asked | changes))
+
+
+def inspected(of: Cage) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Container and exchange volume in the engine's words: fields moved, defaults filled in, lists in its own order."""
+    asked = copy.deepcopy(cage.create_body(of))
+    host = asked.pop("HostConfig")
+    host |= {"CapAdd": None, "Binds": None, "Devices": [], "PortBindings": {}, "Privileged": False, "PidMode": ""}
+    host |= {"MaskedPaths": ["/proc/kcore"], "ReadonlyPaths": ["/proc/sys"], "CpuShares": 0, "DeviceRequests": None}
+    host["Ulimits"].reverse()
+    config = {**asked, "Env": ["PATH=/usr/bin"], "Labels": {"fumehood.image": "sandbox", **asked["Labels"]}}
+    mounts = [{"Type": "volume", "Name": of.exchange, "Destination": paths.EXCHANGE, "RW": True}]
+    if of.data:
+        mounts.insert(0, {"Type": "volume", "Name": of.data.name, "Destination": paths.DATA, "RW": False})
+    volume = {"Name": of.exchange, "Driver": "local", "Options": cage.exchange_options(of), "Labels": dict(of.labels)}
+    return {"Image": of.image_id, "Config": config, "HostConfig": host, "Mounts": mounts}, volume
+
+
+def attested(of: Cage, **changes: Any) -> Attestation:
+    """What the first process of a room that is as asked reports."""
+    shut, limits = ("rw", "noexec", "nosuid", "nodev"), of.limits
+    mounts = [
+        MountFact(path="/", fstype="overlay", options=("ro", "relatime")),
+        MountFact(path="/proc", fstype="proc", options=("rw", "nosuid", "nodev", "noexec")),
+        MountFact(path="/proc/sys", fstype="proc", options=("ro",)),
+        MountFact(path="/proc/kcore", fstype="tmpfs", options=("rw", "nosuid")),
+        MountFact(path="/sys", fstype="sysfs", options=("ro", "nosuid", "nodev", "noexec")),
+        MountFact(path="/dev", fstype="tmpfs", options=("rw", "nosuid")),
+        MountFact(path="/dev/shm", fstype="tmpfs", options=shut),
+        MountFact(path="/tmp", fstype="tmpfs", options=shut),
+        MountFact(path=paths.EXCHANGE, fstype="tmpfs", options=shut),
+        MountFact(path="/etc/hosts", fstype="ext4", options=("ro",)),
+    ]
+    if of.data:
+        mounts.append(MountFact(path=paths.DATA, fstype="ext4", options=("ro", "relatime")))
+    none, file = "0" * 16, int(limits.file)
+    seen = {
+        "role": of.role, "uid": of.uid, "gid": of.uid, "groups": (), "no_new_privs": 1, "seccomp": 2,
+        "cap_effective": none, "cap_permitted": none, "cap_inheritable": none, "cap_bounding": none,
+        "cap_ambient": none, "interfaces": ("lo",), "mounts": tuple(mounts), "devices": ("full", "null", "urandom"),
+        "rlimits": {"nofile": (limits.nofile, limits.nofile), "fsize": (file, file), "core": (0, 0), "nproc": (-1, -1)},
+        "pid": 1, "dumpable": 0, "environment": (), "root_writable": False, "exchange_bytes": int(limits.exchange),
+        "memory_limit": int(limits.memory), "pids_limit": limits.pids, "hostname": "room", "kernel": "6.1",
+        "cuda_devices": (), "versions": {"python": "3.11.2"},
+    }  # fmt: skip
+    return Attestation(**(seen | changes))
