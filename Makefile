@@ -84,7 +84,7 @@ lint: dev ## Check style, types, import rules and the README's commands
 	@$(BIN)/ruff check $(SOURCES)
 	@$(BIN)/ruff format --check $(SOURCES)
 	@$(BIN)/mypy controller shared sandbox_image
-	@$(BIN)/lint-imports
+	@PYTHONPATH=sandbox_image $(BIN)/lint-imports
 	@$(BIN)/python tests/readme_commands.py
 
 format: dev ## Rewrite the sources in the house style
