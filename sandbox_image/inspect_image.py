@@ -22,7 +22,7 @@ LIBRARIES = {
         *("torch", "torchvision.models", "torchvision.transforms.v2", "numpy", "scipy.stats", "safetensors.torch"),
         *("pydantic", "PIL.Image", "fumehood_shared", "fumehood_runner"),
     ),
-    "prepare": ("pandas", "pyarrow.parquet", "sklearn.datasets", "sklearn.preprocessing"),
+    "prepare": ("pyarrow.parquet", "sklearn.datasets", "sklearn.preprocessing"),
 }
 SCRATCH = "/dev/shm"  # noqa: S108
 """torch wants some writable folder; /tmp is looked at as the image has it, and not covered by a tmpfs here."""

@@ -23,7 +23,7 @@ _RLIMITS = {
     "core": resource.RLIMIT_CORE,
     "nproc": resource.RLIMIT_NPROC,
 }
-_PACKAGES = ("torch", "torchvision", "numpy", "safetensors", "pydantic", "pandas", "scikit-learn")
+_PACKAGES = ("torch", "torchvision", "numpy", "safetensors", "pydantic", "pyarrow", "scikit-learn")
 _UNLIMITED = 2**60
 """cgroup v1 writes "no limit" as a number just under 2**63."""
 

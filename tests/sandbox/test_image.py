@@ -28,7 +28,7 @@ def main(arguments):
         "initial": open("/proc/self/environ").read(), "pid": os.getpid(), "arguments": arguments, "shape": list(shape),
         "omp": os.environ["OMP_NUM_THREADS"], "path": sys.path, "early": EARLY, "no_site": sys.flags.no_site,
     }))
-    return 7
+    sys.exit(7)
 EARLY = [name for name in ("torch", "torchvision", "site") if name in sys.modules]
 """
 

@@ -74,7 +74,7 @@ def _size(size: int, limit: int) -> Check:
 
 
 def _welcome(stage: str) -> set[str]:
-    return {"sklearn", "pandas", "pyarrow"} if stage == "prepare" else set()
+    return {"sklearn", "pyarrow"} if stage == "prepare" else set()
 
 
 def _loader_settings(config: dict[str, Any]) -> list[str]:

@@ -51,7 +51,6 @@ UNUSED: Final = (
     "sympy/**/benchmarks",
     "networkx/**/tests",
     "mpmath/tests",
-    "pandas/tests",
     "pyarrow/tests",
     "pyarrow/include",
     "sklearn/**/tests",
