@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from fumehood import policy, recorder
-from fumehood.errors import InternalError
+from fumehood.errors import UsageError
 from fumehood.executors import Job
 from fumehood.executors.local import predictions_file, weights_file
 from fumehood.goal import complete, parse
@@ -76,8 +76,10 @@ class Rooms:
         predictions = predictions_file(into / "predictions", seed)
         logits.tofile(predictions)
         (into / "weights").mkdir(exist_ok=True)
-        weights_file(into / "weights", seed).write_bytes(b"weights")
-        return SeedResult(seed=seed, predictions_digest=_digest(predictions), weights_digest="0" * 64, parameters=10)
+        weights = weights_file(into / "weights", seed)
+        weights.write_bytes(b"weights of %d" % seed)
+        digests = {"predictions_digest": _digest(predictions), "weights_digest": _digest(weights)}
+        return SeedResult(seed=seed, **digests, parameters=10)
 
 
 class DyingRecorder(Recorder):
@@ -177,7 +179,7 @@ def test_predictions_changed_on_disk_are_not_scored(tmp_path, targets):
     with pytest.raises(Killed):
         go(directory, rooms, lines_to_live=2)
     predictions_file(directory.iteration(1) / "predictions", 0).write_bytes(bytes(ROWS * CLASSES * 4))
-    with pytest.raises(InternalError, match="not what the journal says"):
+    with pytest.raises(UsageError, match="not what the journal says"):
         go(directory, rooms)
 
 

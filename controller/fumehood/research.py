@@ -16,17 +16,17 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from fumehood import decision, goal, rooms
+from fumehood import decision, goal, rooms, text
 from fumehood.assembly import template
 from fumehood.data import order, seal, specs
-from fumehood.errors import EngineError, InternalError
+from fumehood.errors import EngineError, InternalError, UsageError
 from fumehood.executors import Executor, Job
-from fumehood.executors.local import Arrays, LocalExecutor, predictions_file
+from fumehood.executors.local import Arrays, LocalExecutor, predictions_file, weights_file
 from fumehood.journal import Pending
 from fumehood.planning.protocol import Planner
 from fumehood.progress import Progress
 from fumehood.recorder import Recorder
-from fumehood.records import Dataset, Envelope, Iteration, Run, Score, Sealed, Verdict
+from fumehood.records import Dataset, Envelope, Iteration, Run, Score, Sealed, SeedResult, Verdict
 from fumehood.run_directory import sync, write_text
 from fumehood.sandbox.cage import DataVolume
 from fumehood.sandbox.data_volume import data_volume
@@ -139,9 +139,9 @@ class Research:
         folder = self.recorder.directory.iteration(pending.number)
         for name in ("weights", "predictions"):
             self.recorder.directory.fresh(folder / name)
-        envelope = executor.evaluate(self._job(pending.number), folder)
+        envelope = executor.evaluate(self._job(pending.number, pending.source_digest), folder)
         write_text(folder / "outcome.json", envelope.model_dump_json(indent=2))
-        write_text(folder / "room.log", envelope.log_tail)
+        write_text(folder / "room.log", text.block(envelope.log_tail))
         sync(folder)
         self.recorder.note("evaluated", envelope=envelope)
         return pending.model_copy(update={"envelope": envelope})
@@ -178,7 +178,7 @@ class Research:
         if self.recorder.state.test_envelope is None:
             self.recorder.directory.fresh(folder)
             weights = self.recorder.directory.iteration(winner.number) / "weights"
-            envelope = executor.predict(self._job(winner.number), "test", weights, folder)
+            envelope = self._predict_test(executor, winner, weights, folder)
             sync(folder)
             self.recorder.note("test_predicted", envelope=envelope)
         # From here on the labels are used. What they are used for is on disk, so the seal is never opened twice.
@@ -193,6 +193,18 @@ class Research:
         sealed = Sealed(iteration=winner.number, score=final, opening=state.opening, test_digest=digest)
         self.recorder.note("measured", sealed=sealed)
         self.progress.sealed(self.recorder.run)
+
+    def _predict_test(self, executor: Executor, winner: Iteration, weights: Path, folder: Path) -> Envelope:
+        """Predictions of the seeds that have weights; the others stay failed, and score as the baseline again."""
+        alive = {seed.seed: seed.weights_digest for seed in winner.envelope.seeds if seed.failure is None}
+        for seed, digest in alive.items():
+            _check_unchanged(weights_file(weights, seed), digest)
+        job = self._job(winner.number, winner.source_digest)
+        job = job.model_copy(update={"seeds": tuple(seed for seed in job.seeds if seed.seed in alive)})
+        envelope = executor.predict(job, "test", weights, folder)
+        found = {seed.seed: seed for seed in envelope.seeds}
+        seeds = (found.get(s.seed, SeedResult(seed=s.seed, failure=s.failure)) for s in winner.envelope.seeds)
+        return envelope.model_copy(update={"seeds": tuple(seeds)})
 
     def finish(self) -> None:
         """Put the winner where users look for it, and write the reports."""
@@ -242,14 +254,12 @@ class Research:
         """The arrays are those that the journal speaks of."""
         for name, digest in self.recorder.dataset.digests.items():
             path = self.recorder.directory.sealed / paths.array_file(name)
-            if not path.is_file() or seal.file_digest(path) != digest:
-                raise InternalError(
-                    f"{path.name} in the run's sealed folder is missing or was changed",
-                    "start a new run; this one is spoilt",
-                )
+            _check_unchanged(path, digest)
 
-    def _job(self, number: int) -> Job:
-        source = (self.recorder.directory.iteration(number) / "model.py").read_text(encoding="utf-8")
+    def _job(self, number: int, digest: str) -> Job:
+        path = self.recorder.directory.iteration(number) / "model.py"
+        _check_unchanged(path, digest)
+        source = path.read_text(encoding="utf-8")
         limits = [limit for limit in (self.recorder.run.settings.timeout_s, self._budget_left_s()) if limit is not None]
         timeout = min(limits)
         return Job(
@@ -307,9 +317,16 @@ class Research:
             self.recorder.directory.drop_weights(best.number)
 
 
-def _predictions(path: Path, digest: str, dataset: Dataset) -> npt.NDArray[np.float32]:
+def _check_unchanged(path: Path, digest: str | None) -> None:
     if not path.is_file() or seal.file_digest(path) != digest:
-        raise InternalError(f"{path} is missing or not what the journal says", "start a new run; this one is spoilt")
+        raise UsageError(
+            f"{path} is missing or not what the journal says",
+            "take it from a backup and resume, or start a new run",
+        )
+
+
+def _predictions(path: Path, digest: str, dataset: Dataset) -> npt.NDArray[np.float32]:
+    _check_unchanged(path, digest)
     return np.fromfile(path, dtype="<f4").reshape(-1, dataset.num_outputs)
 
 

@@ -6,6 +6,7 @@ gone. It says two words on standard output, ``ready`` and ``done``; they are hin
     attest -> "ready" -> [controller puts the request in] -> "go" -> workers -> all others killed -> result -> "done"
 """
 
+import contextlib
 import os
 import selectors
 import signal
@@ -41,6 +42,8 @@ Job = Callable[[int], Message]
 """Runs in a worker: takes the seed's index, returns what the worker reports."""
 
 _EXCHANGE = Path(paths.EXCHANGE)
+_BALLAST = "ballast"
+"""Keeps room in the volume for log and result, however full the workers leave it."""
 _PREPARED: TypeAdapter[PrepareReply | EncodeReply | Refusal] = TypeAdapter(PrepareReply | EncodeReply | Refusal)
 
 
@@ -155,12 +158,14 @@ class Worker:
             handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
         except OSError:
             return None
-        with os.fdopen(handle, "rb") as file:
-            if not _is_regular(handle):
-                return None
-            raw = file.read(caps.RESULT_BYTES + 1)
-        path.unlink()
-        return raw if len(raw) <= caps.RESULT_BYTES else None
+        try:
+            raw = os.read(handle, caps.RESULT_BYTES + 1) if _is_regular(handle) else None
+        finally:
+            os.close(handle)
+        # What cannot be taken out stays, and the controller refuses the output because of it.
+        with contextlib.suppress(OSError):
+            path.unlink()
+        return raw if raw is not None and len(raw) <= caps.RESULT_BYTES else None
 
     def report(self) -> WorkerReport:
         """Its own story where it left one, else the failure that the supervisor saw."""
@@ -179,8 +184,7 @@ class Worker:
         if self.out_of_time:
             return Failure(kind=FailureKind.TIMEOUT, message="not finished at the deadline, and ended")
         if self.status is not None and os.WIFSIGNALED(self.status):
-            name = signal.Signals(os.WTERMSIG(self.status)).name
-            return Failure(kind=FailureKind.CRASHED, message=f"ended by {name}")
+            return Failure(kind=FailureKind.CRASHED, message=f"ended by {_signal_name(os.WTERMSIG(self.status))}")
         code = os.waitstatus_to_exitcode(self.status) if self.status is not None else None
         return Failure(kind=FailureKind.CRASHED, message=f"exited with status {code} and without a report")
 
@@ -201,6 +205,7 @@ class Crew:
 
     def run(self) -> list[Worker]:
         """Run all to their end; on return no other process of the room is alive and the log is written."""
+        _write(_EXCHANGE / _BALLAST, bytes(caps.LOG_BYTES + 2 * caps.RESULT_BYTES))
         with selectors.DefaultSelector() as selector:
             wake = _wake_on_child()
             selector.register(wake, selectors.EVENT_READ, "child")
@@ -212,7 +217,10 @@ class Crew:
         self._note_ends(process.kill_everyone_else())
         for worker in self._workers:
             self._drain_what_is_left(worker)
-        _write(_EXCHANGE / paths.OUT / paths.LOG, self._log())
+        (_EXCHANGE / _BALLAST).unlink(missing_ok=True)
+        # A worker that put something in the way lost its log; the controller refuses what stands there.
+        with contextlib.suppress(OSError):
+            _write(_EXCHANGE / paths.OUT / paths.LOG, self._log())
         return sorted(self._workers, key=lambda w: w.index)
 
     def _start_more(self, selector: selectors.BaseSelector) -> bool:
@@ -294,13 +302,28 @@ def _work(job: Job, index: int, log: int, folder: Path) -> None:
         report = job(index)
         # A candidate that forks returns here more than once.
         if os.getpid() == worker:
-            _write(folder / paths.REPORT, report.model_dump_json().encode())
+            _leave(folder, report)
             code = 0
+            sys.stdout.flush()  # what was printed; os._exit would drop it
     except BaseException:  # noqa: BLE001  # the last frame of the process: whatever it is, say so in the log and end
         traceback.print_exc()
         sys.stderr.flush()
     finally:
         os._exit(code)
+
+
+def _leave(folder: Path, report: Message) -> None:
+    """Write the report; where the volume is full, in place of what the seed has written."""
+    path = folder / paths.REPORT
+    try:
+        _write(path, report.model_dump_json().encode())
+    except OSError as error:
+        if not isinstance(report, WorkerReport):
+            raise
+        for written in folder.iterdir():
+            written.unlink()
+        why = Failure(kind=FailureKind.OOM, message=f"the room's exchange volume is full: {error.strerror}")
+        _write(path, report.model_copy(update={"failure": report.failure or why}).model_dump_json().encode())
 
 
 # ---- the lifeline and small things -------------------------------------------------------------------------------
@@ -335,6 +358,12 @@ def _end_room() -> None:
 
 def _say(word: str) -> None:
     os.write(1, f"{word}\n".encode())
+
+
+def _signal_name(number: int) -> str:
+    """Python has no names for most real-time signals."""
+    known = {s.value: s.name for s in signal.Signals}
+    return known.get(number, f"signal {number}")
 
 
 def _is_regular(handle: int) -> bool:

@@ -170,7 +170,7 @@ def _take(
         raise Rejected(f"{name} comes twice in the room's output")
     if member.type not in (tarfile.REGTYPE, tarfile.AREGTYPE):
         raise Rejected(f"{name} is not a regular file")
-    if member.size > wanted.size or (wanted.exact and member.size != wanted.size):
+    if not 0 <= member.size <= wanted.size or (wanted.exact and member.size != wanted.size):
         raise Rejected(
             f"{name} has {member.size} bytes, {'exactly' if wanted.exact else 'at most'} {wanted.size} agreed"
         )

@@ -19,6 +19,7 @@ PREFIX = "fumehood."
 KIND = PREFIX + "kind"
 OWNER = PREFIX + "owner"
 _LOCKS = "locks"
+_INSTALL = "install-id"
 _DEADLINE_DIGITS = 12
 _GRACE_S = 86_400
 """Where an owner cannot be judged from here, its things are left for a day past their deadline."""
@@ -98,10 +99,20 @@ def is_dead(labels: Mapping[str, str], place: Place, now: float) -> bool:
 
 
 def _lock_named(labels: Mapping[str, str]) -> Path | None:
-    """The lock file, if the labels name one as an owner of ours would: they also say what file is deleted."""
+    """The lock file, if the labels name one as an owner of ours would: they also say what file is deleted.
+
+    The same path can be another folder in another mount namespace, so the folder must know the install that they name.
+    """
     path, owner = Path(labels.get(PREFIX + "lock", "")), labels.get(OWNER, "")
     fits = owner and path.is_absolute() and path.parent.name == _LOCKS and path.name == f"{owner}.lock"
-    return path if fits else None
+    return path if fits and _is_of_install(path.parent.parent, labels) else None
+
+
+def _is_of_install(state: Path, labels: Mapping[str, str]) -> bool:
+    try:
+        return (state / _INSTALL).read_text().strip() == labels.get(PREFIX + "install")
+    except (OSError, ValueError):
+        return False
 
 
 def _is_unlocked(path: Path) -> bool:
@@ -119,9 +130,9 @@ def _is_unlocked(path: Path) -> bool:
 
 def _install_id(state: Path) -> str:
     """A random name for this installation, made once."""
-    path = state / "install-id"
+    path = state / _INSTALL
     if not path.exists():
-        draft = path.with_name(f"install-id.{secrets.token_hex(4)}")
+        draft = path.with_name(f"{_INSTALL}.{secrets.token_hex(4)}")
         draft.write_text(secrets.token_hex(8))
         try:
             os.link(draft, path)

@@ -37,9 +37,10 @@ def find(api: docker.APIClient, owner: str | None = None) -> Litter:
         volumes = {v["Name"]: v.get("Labels") or {} for v in api.volumes(filters=query).get("Volumes") or []}
     if owner is None:
         place, now = Place.here(), time.time()
-        verdicts = {
-            labels.get(OWNER, ""): is_dead(labels, place, now) for labels in [*containers.values(), *volumes.values()]
-        }
+        verdicts: dict[str, bool] = {}
+        for labels in [*containers.values(), *volumes.values()]:
+            # One thing past its deadline proves nothing of an owner whose other things are not.
+            verdicts[labels.get(OWNER, "")] = verdicts.get(labels.get(OWNER, ""), True) and is_dead(labels, place, now)
     else:
         verdicts = {owner: True}
     return Litter(_kinds(containers, verdicts), _kinds(volumes, verdicts))

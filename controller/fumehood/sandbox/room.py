@@ -34,6 +34,7 @@ from fumehood_shared.messages import Attestation
 _GRACE_S = 5.0
 """How much longer than the job's own deadline the controller waits for the supervisor to report."""
 _REMOVAL_TRIES = 40
+_NOTICE_TRIES = 40
 
 
 class Ending(StrEnum):
@@ -121,9 +122,14 @@ class Room:
         self._expect_stream.say("go")
         said = self._expect_stream.wait_for("done", self._started_at + deadline_s + _GRACE_S)
         self._ended_at = time.monotonic()
-        self._observe()
+        self._observe(said)
         if said is None:
             return Ending.OUT_OF_TIME
+        if said is False and self._last["State"].get("Running"):
+            raise EngineError(
+                f"the engine broke the connection to the {self.cage.role} room, which still runs",
+                "fumehood doctor; a run can be resumed",
+            )
         return Ending.REPORTED if said else Ending.DIED
 
     def collect(self, expected: Mapping[str, Expected]) -> dict[str, Received]:
@@ -167,12 +173,21 @@ class Room:
             output_bytes=self._output_bytes,
         )
 
-    def _observe(self) -> None:
+    def _observe(self, said: bool | None) -> None:
         """Ask the engine how the room stands now that its job is over."""
         with engine_errors(f"inspecting the {self.cage.role} room"):
-            self._last = {"State": self._api.inspect_container(self._id)["State"]}
+            self._last = {"State": self._state(ended=said is False)}
             if self._last["State"].get("Running"):
                 self._last |= _usage(self._api.stats(self._id, stream=False, one_shot=True))
+
+    def _state(self, *, ended: bool) -> dict[str, Any]:
+        """The container's state; where its stream ``ended``, the engine gets a moment to notice that it died."""
+        for _ in range(_NOTICE_TRIES if ended else 1):
+            state: dict[str, Any] = self._api.inspect_container(self._id)["State"]
+            if not ended or not state.get("Running"):
+                break
+            time.sleep(0.25)
+        return state
 
     def _last_words(self) -> str:
         from fumehood import text

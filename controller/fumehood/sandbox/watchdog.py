@@ -13,8 +13,11 @@ import sys
 import time
 from collections.abc import Iterator
 
+from fumehood.errors import EngineError
 from fumehood.sandbox.owner import Owner
 
+_READY = b"ready\n"
+_ANSWER_S = 20.0
 _PATIENCE_S = 30.0
 _QUIET_ROUNDS = 3
 """A create call that the engine was still working on when the controller died shows only later."""
@@ -22,34 +25,45 @@ _QUIET_ROUNDS = 3
 
 @contextlib.contextmanager
 def watching(owner: Owner) -> Iterator[None]:
-    """Have a watchdog for ``owner`` for as long as the context lasts; it finds the engine as we did."""
+    """Have a watchdog for ``owner`` for as long as the context lasts.
+
+    It imports from where this process does, and never from the current directory (``-P``), which may be anybody's.
+    Raises EngineError where it does not get ready: without it a killed controller would leave rooms behind.
+    """
     process = subprocess.Popen(
-        [sys.executable, "-m", "fumehood.sandbox.watchdog", owner.id],
+        [sys.executable, "-P", "-m", "fumehood.sandbox.watchdog", owner.id],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
         stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
     try:
+        if process.stdout is None or process.stdout.read(len(_READY)) != _READY:
+            raise EngineError("the process that cleans up after a killed run does not start", "fumehood doctor")
         yield
     finally:
-        if process.stdin is not None:
-            process.stdin.close()
+        for pipe in (process.stdin, process.stdout):
+            if pipe is not None:
+                pipe.close()
 
 
 def main(owner: str) -> None:
-    """Wait for the controller's end, then remove everything of ``owner`` until nothing more shows up."""
-    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
+    """Wait for the controller's end, then remove everything of ``owner`` until nothing more shows up.
+
+    The engine is found as the controller found it, from the same environment, and before anything is made.
+    """
+    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM, signal.SIGPIPE):
         signal.signal(number, signal.SIG_IGN)
-    while os.read(0, 4096):
-        pass
-    from fumehood.errors import EngineError
     from fumehood.sandbox import engine, reaper
 
+    api = engine.connect(timeout_s=_ANSWER_S).api
+    os.write(1, _READY)
+    while os.read(0, 4096):
+        pass
     give_up, quiet = time.monotonic() + _PATIENCE_S, 0
     while quiet < _QUIET_ROUNDS and time.monotonic() < give_up:
         with contextlib.suppress(EngineError):
-            api = engine.connect(timeout_s=20).api
             litter = reaper.find(api, owner)
             quiet = 0 if litter else quiet + 1
             reaper.remove(api, litter)

@@ -1,0 +1,61 @@
+"""A run on iris with candidates written by hand, in real rooms, step by step."""
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from attacks.candidates import Attempt, Begin, Started
+from fumehood import policy, recorder, session
+from fumehood.executors import Executor
+from fumehood.planning.search import SearchPlanner
+from fumehood.progress import SilentProgress
+from fumehood.records import Envelope
+from fumehood.research import Research
+from fumehood.run_directory import RunDirectory, write_text
+from fumehood.sandbox.host import open_host
+
+
+@pytest.fixture(scope="session")
+def begin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Begin]:
+    """Starts a run with as many seeds as asked for, up to the point where candidates are tried."""
+    with ExitStack() as stack:
+
+        def new(seeds: int) -> Started:
+            wanted = session.settings(
+                "classify iris", data="iris", name=None, planner="search", policy="standard", metric=None, target=None,
+                max_iterations=9, num_seeds=seeds, seed=0, split_seed=0, timeout_s=20.0, budget_minutes=None,
+            )  # fmt: skip
+            limits = policy.load("standard")
+            directory = RunDirectory.create(tmp_path_factory.mktemp("attacked") / "run")
+            record = stack.enter_context(recorder.begin(directory, wanted, limits, {}))
+            host = stack.enter_context(open_host(limits, record.run.run_id))
+            research = Research(record, host, SearchPlanner(seed=0), SilentProgress())
+            research.note_image()
+            research.prepare()
+            return research, stack.enter_context(research.executor())
+
+        yield new
+
+
+@pytest.fixture
+def attempt() -> Attempt:
+    """Has one hand-written candidate evaluated and judged."""
+
+    def evaluate(research: Research, executor: Executor, source: str) -> Envelope:
+        proposed = research.propose()
+        assert proposed is not None
+        folder: Path = research.recorder.directory.iteration(proposed.number)
+        write_text(folder / "model.py", source)
+        digest = hashlib.sha256(source.encode()).hexdigest()
+        research.recorder.note("proposed", number=proposed.number, plan=proposed.plan, source_digest=digest)
+        pending = research.recorder.state.pending
+        assert pending is not None
+        done = research.evaluate(executor, pending)
+        research.decide(done)
+        assert done.envelope is not None
+        return done.envelope
+
+    return evaluate
