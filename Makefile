@@ -22,6 +22,7 @@ LOCKS := sandbox_image/requirements-cpu.txt sandbox_image/requirements-prepare.t
 TORCH_INDEX := $(if $(TORCH_INDEX_URL),--extra-index-url $(TORCH_INDEX_URL))
 FILTER := $(if $(T),$(if $(findstring /,$(T)),$(T),-k "$(T)"))
 SOURCES := controller shared sandbox_image tests
+DEMO := --goal "Classify handwritten digits with >95% accuracy" --data digits --planner search --max-iterations 6 --num-seeds 3
 
 .PHONY: help venv dev engine image demo test unit lint format lock bench coverage clean
 
@@ -71,8 +72,7 @@ image: venv engine ## Build the sandbox image (VARIANT=cpu|cuda, TORCH_INDEX_URL
 	@$(BIN)/fumehood image build --variant $(VARIANT)
 
 demo: image ## Research on real handwritten digits, from goal to report
-	@$(BIN)/fumehood run --goal "Classify handwritten digits with >95% accuracy" --data digits --planner search \
-		--max-iterations 6 --num-seeds 3
+	@$(BIN)/fumehood run $(DEMO)
 
 test: dev engine image ## Run every test (T=word or T=path chooses)
 	@$(PYTEST) $(FILTER)
@@ -94,8 +94,8 @@ format: dev ## Rewrite the sources in the house style
 lock: venv ## Resolve the image's lock files anew
 	@$(BIN)/python sandbox_image/lock.py
 
-bench: dev engine image ## Measure what isolation costs
-	@$(PYTEST) -s tests/bench $(FILTER)
+bench: dev engine image ## Measure what isolation costs (FUMEHOOD_BENCH_COLD=1, FUMEHOOD_BENCH_LONG=1: more, slower)
+	@PYTHONPATH=tests:sandbox_image:controller:shared $(BIN)/python -m bench $(DEMO)
 
 coverage: dev engine image ## Run every test and tell which lines none of them reached
 	@$(BIN)/coverage run --source=controller/fumehood,shared/fumehood_shared -m pytest $(FILTER)

@@ -5,6 +5,7 @@ engine put into the environment is dropped by executing the interpreter once mor
 Imports no package that is not Python's own before that.
 """
 
+import gc
 import os
 import sys
 from collections.abc import Mapping
@@ -41,6 +42,7 @@ def main() -> NoReturn:
     drop_environment(os.environ)
     os.environ.update(SETTINGS)
     set_paths()
+    gc.disable()  # imports make much and drop nothing; the supervisor turns it on again when all is loaded
     import torchvision_shim
 
     torchvision_shim.install()

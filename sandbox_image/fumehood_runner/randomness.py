@@ -24,11 +24,12 @@ def seed_everything(seed: int) -> None:
 def choose_algorithms(deterministic: bool) -> None:
     """Prefer repeatable kernels to fast ones, or the other way round.
 
-    cuBLAS reads its workspace setting when it is first used, so this must come before the first kernel.
+    cuBLAS reads its workspace setting when it is first used, so this must come before the first kernel. Does what
+    ``torch.use_deterministic_algorithms(..., warn_only=True)`` does, but for loading the compiler to tell it as well.
     """
     if deterministic:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    torch.use_deterministic_algorithms(deterministic, warn_only=True)
+    torch.set_deterministic_debug_mode("warn" if deterministic else "default")
     torch.backends.cudnn.deterministic = deterministic
     torch.backends.cudnn.benchmark = not deterministic
 

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from fumehood_runner.arrays import ArrayError, read_array, write_float32
 from fumehood_runner.candidate import Candidate, load_candidate
+from fumehood_runner.eager import spare_the_compiler
 from fumehood_runner.failures import CandidateFailed, failure_of
 from fumehood_runner.outputs import answering, as_outputs, evaluating
 from fumehood_runner.randomness import choose_algorithms, row_order, seed_everything
@@ -83,11 +84,12 @@ class _Story:
 
 
 def warm_up() -> None:
-    """Load what a first training step loads lazily (about 2 s), before any job exists.
+    """Load what a first training step loads lazily, before any job exists.
 
     Uses the CPU and one thread, so that no thread pool exists when the supervisor forks.
     """
     torch.set_num_threads(1)
+    spare_the_compiler()
     model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.ReLU(), nn.Flatten(), nn.Linear(8, 2))
     optimizer = torch.optim.AdamW(model.parameters())
     loss = nn.functional.cross_entropy(model(torch.zeros(2, 1, 4, 4)), torch.zeros(2, dtype=torch.int64))

@@ -7,8 +7,10 @@ gone. It says two words on standard output, ``ready`` and ``done``; they are hin
 """
 
 import contextlib
+import gc
 import os
 import selectors
+import shutil
 import signal
 import sys
 import time
@@ -42,6 +44,8 @@ Job = Callable[[int], Message]
 """Runs in a worker: takes the seed's index, returns what the worker reports."""
 
 _EXCHANGE = Path(paths.EXCHANGE)
+_HEADING_BYTES = 32
+"""More than what the log needs to say whose words follow."""
 _BALLAST = "ballast"
 """Keeps room in the volume for log and result, however full the workers leave it."""
 _PREPARED: TypeAdapter[PrepareReply | EncodeReply | Refusal] = TypeAdapter(PrepareReply | EncodeReply | Refusal)
@@ -58,6 +62,7 @@ def main(arguments: list[str]) -> None:
         "predict": (_warm_torch, _predict),
     }[role]
     warm_up()
+    _keep_for_good()
     out = _EXCHANGE / paths.OUT
     out.mkdir(mode=0o700)
     _write(out / paths.ATTESTATION, attest(role, environment).model_dump_json().encode())
@@ -80,6 +85,12 @@ def _warm_torch() -> None:
     from fumehood_runner.seeds import warm_up
 
     warm_up()
+
+
+def _keep_for_good() -> None:
+    """Nothing loaded so far is ever garbage: no collection, here or in a worker, looks at it (or copies it) again."""
+    gc.freeze()
+    gc.enable()
 
 
 def _request() -> bytes:
@@ -201,7 +212,7 @@ class Crew:
         self._at_once = at_once
         self._deadline = deadline
         self._workers: list[Worker] = []
-        self._log_share = caps.LOG_BYTES // (2 * count)
+        self._log_share = (caps.LOG_BYTES - count * _HEADING_BYTES) // (2 * count)
 
     def run(self) -> list[Worker]:
         """Run all to their end; on return no other process of the room is alive and the log is written."""
@@ -298,13 +309,15 @@ def _work(job: Job, index: int, log: int, folder: Path) -> None:
     code = 1
     try:
         process.become_worker(log)
+        # A worker ends without Python's own farewell, often by a signal: what was printed must be out by then.
+        sys.stdout = open(1, "w", encoding="utf-8", errors="replace", buffering=1, closefd=False)  # noqa: SIM115
         worker = os.getpid()
         report = job(index)
         # A candidate that forks returns here more than once.
         if os.getpid() == worker:
             _leave(folder, report)
             code = 0
-            sys.stdout.flush()  # what was printed; os._exit would drop it
+            sys.stdout.flush()
     except BaseException:  # noqa: BLE001  # the last frame of the process: whatever it is, say so in the log and end
         traceback.print_exc()
         sys.stderr.flush()
@@ -373,6 +386,11 @@ def _is_regular(handle: int) -> bool:
 def _write(path: Path, content: bytes) -> None:
     """Whole or not at all, by rename; whatever stood at ``path`` is replaced, never followed."""
     draft = path.with_name(path.name + ".part")
+    for obstacle in (draft, path):
+        if obstacle.is_dir() and not obstacle.is_symlink():
+            shutil.rmtree(obstacle, ignore_errors=True)
+        else:
+            obstacle.unlink(missing_ok=True)
     handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
     with os.fdopen(handle, "wb") as file:
         file.write(content)

@@ -28,6 +28,7 @@ from fumehood.sandbox import attestation, cage, exchange
 from fumehood.sandbox.cage import Cage
 from fumehood.sandbox.exchange import Expected, Outgoing, Received, Rejected
 from fumehood.sandbox.stream import Stream
+from fumehood.sandbox.usage import Usage, usage
 from fumehood_shared import caps, paths
 from fumehood_shared.messages import Attestation
 
@@ -57,7 +58,8 @@ class Room:
         self._stream: Stream | None = None
         self._asked_at = self._ready_at = self._started_at = self._ended_at = time.monotonic()
         self._output_bytes = 0
-        self._last: dict[str, Any] = {}
+        self._state: dict[str, Any] = {}
+        self._usage = Usage(None, None)
 
     # -- birth --
 
@@ -125,7 +127,7 @@ class Room:
         self._observe(said)
         if said is None:
             return Ending.OUT_OF_TIME
-        if said is False and self._last["State"].get("Running"):
+        if said is False and self._state.get("Running"):
             raise EngineError(
                 f"the engine broke the connection to the {self.cage.role} room, which still runs",
                 "fumehood doctor; a run can be resumed",
@@ -161,14 +163,14 @@ class Room:
     @property
     def facts(self) -> RoomFacts:
         """What engine and clock say of this room's job; complete after ``work``."""
-        state = self._last.get("State", {})
+        state, used = self._state, self._usage
         return RoomFacts(
             role=self.cage.role,
             wall_s=self._ended_at - self._started_at,
             ready_s=self._ready_at - self._asked_at,
-            cpu_s=self._last.get("cpu_s"),
-            peak_memory_bytes=self._last.get("peak_memory_bytes"),
-            oom_killed=bool(state.get("OOMKilled", False)),
+            cpu_s=used.cpu_s,
+            peak_memory_bytes=used.peak_memory_bytes,
+            oom_killed=bool(state.get("OOMKilled") or used.oom_kills),
             exit_code=None if state.get("Running") else state.get("ExitCode"),
             output_bytes=self._output_bytes,
         )
@@ -176,11 +178,11 @@ class Room:
     def _observe(self, said: bool | None) -> None:
         """Ask the engine how the room stands now that its job is over."""
         with engine_errors(f"inspecting the {self.cage.role} room"):
-            self._last = {"State": self._state(ended=said is False)}
-            if self._last["State"].get("Running"):
-                self._last |= _usage(self._api.stats(self._id, stream=False, one_shot=True))
+            self._state = self._inspected(ended=said is False)
+            if self._id is not None and self._state.get("Running"):
+                self._usage = usage(self._api, self._id, self._state["Pid"])
 
-    def _state(self, *, ended: bool) -> dict[str, Any]:
+    def _inspected(self, *, ended: bool) -> dict[str, Any]:
         """The container's state; where its stream ``ended``, the engine gets a moment to notice that it died."""
         for _ in range(_NOTICE_TRIES if ended else 1):
             state: dict[str, Any] = self._api.inspect_container(self._id)["State"]
@@ -224,14 +226,6 @@ def _unlike_policy(what: str, found: list[str]) -> EngineError:
         f"{what}: {'; '.join(found[:5])}{' ...' if len(found) > 5 else ''}",
         "nothing was run; use an engine that can enforce these limits (see: fumehood doctor), or another policy",
     )
-
-
-def _usage(stats: Mapping[str, Any]) -> dict[str, Any]:
-    cpu = stats.get("cpu_stats", {}).get("cpu_usage", {}).get("total_usage")
-    return {
-        "cpu_s": cpu / 1e9 if cpu is not None else None,
-        "peak_memory_bytes": stats.get("memory_stats", {}).get("max_usage"),
-    }
 
 
 def remove_container(api: docker.APIClient, name: str) -> None:

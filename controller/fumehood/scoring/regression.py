@@ -1,7 +1,6 @@
 """R2, RMSE, MAE and Spearman's rank correlation; several targets count alike (uniform average)."""
 
 import numpy as np
-from scipy.stats import rankdata
 
 from fumehood.scoring.measured import Floats, Measured, jackknifed, mean_of
 
@@ -67,6 +66,8 @@ def _one_spearman(x: Floats, y: Floats) -> tuple[float, Floats]:
 
 def _mid_distribution(x: Floats) -> Floats:
     """P(X < x) + P(X = x) / 2 - 1 / 2 at each example; its mean is 0."""
+    from scipy.stats import rankdata  # half a second to load, and only regression needs it
+
     ranks: Floats = rankdata(x)
     return (ranks - 0.5) / len(x) - 0.5
 
