@@ -1,46 +1,36 @@
 """The loop: goal -> plan -> candidate -> rooms -> score -> decision -> next plan -> ... -> the sealed test -> report.
 
 Every step ends with a line in the journal, and begins by looking whether that line is there already; that is all there
-is to resuming. Labels are read here and nowhere else, and only to score.
+is to resuming.
 """
 
 import hashlib
-import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
 
-import numpy as np
-import numpy.typing as npt
-
-from fumehood import decision, goal, rooms, text
+from fumehood import decision, goal, preparation, text
 from fumehood.assembly import template
-from fumehood.data import order, seal, specs
-from fumehood.errors import EngineError, InternalError, UsageError
+from fumehood.data import order, seal
+from fumehood.errors import EngineError, InternalError
+from fumehood.evidence import Evidence, Split, check_unchanged
 from fumehood.executors import Executor, Job
-from fumehood.executors.local import Arrays, LocalExecutor, predictions_file, weights_file
+from fumehood.executors.local import Arrays, LocalExecutor, weights_file
 from fumehood.journal import Pending
 from fumehood.planning.protocol import Planner
 from fumehood.progress import Progress
 from fumehood.recorder import Recorder
-from fumehood.records import Dataset, Envelope, Iteration, Run, Score, Sealed, SeedResult, Verdict
+from fumehood.records import Envelope, Iteration, Run, Score, Sealed, SeedResult, Verdict
 from fumehood.run_directory import sync, write_text
 from fumehood.sandbox.cage import DataVolume
 from fumehood.sandbox.data_volume import data_volume
-from fumehood.sandbox.exchange import Outgoing
 from fumehood.sandbox.host import Host, state_folder
-from fumehood.scoring.baseline import Baseline
-from fumehood.scoring.score import score
 from fumehood_shared import paths
-from fumehood_shared.messages import PrepareReply, PrepareRequest, SeedSpec
+from fumehood_shared.messages import SeedSpec
 
-VALIDATION_FRACTION = 0.2
-TEST_FRACTION = 0.2
 _VOLUME_LIFETIME_S = 30 * 86_400.0
-Split = Literal["validation", "test"]
 
 
 @dataclass(frozen=True)
@@ -93,29 +83,11 @@ class Research:
         if run.dataset is not None:
             return
         self.progress.stage("preparing data")
-        sealed = self.recorder.directory.fresh(self.recorder.directory.sealed)
-        seal.create_sealed_dir(sealed)
-        seal.write_sealed(self.recorder.directory.key, [secrets.token_bytes(32)])
-        spec = specs.parse(run.settings.data, int(self.host.policy.raw_data))
-        request = PrepareRequest(
-            source=spec.source,
-            split_seed=run.settings.split_seed,
-            validation_fraction=VALIDATION_FRACTION,
-            test_fraction=TEST_FRACTION,
-            deadline_s=self.host.policy.prepare.wall_s,
-        )
-        with self.host.room("prepare") as room:
-            prepared = rooms.prepare(room, request, [Outgoing(name, path) for name, path in spec.files], sealed)
-        if not isinstance(prepared.reply, PrepareReply):
-            raise InternalError("the prepare room answered another question")
-        sync(sealed)
-        dataset = _dataset(run.settings.data, run.settings.split_seed, prepared.reply, dict(prepared.digests), spec)
+        dataset, facts = preparation.prepare(self.host, self.recorder.directory, run.settings)
         draft = goal.parse(
             run.settings.goal.text, data=run.settings.data, metric=run.settings.metric, target=run.settings.target
         )
-        self.recorder.note(
-            "data_prepared", dataset=dataset, goal=goal.complete(draft, dataset.task), room=prepared.facts
-        )
+        self.recorder.note("data_prepared", dataset=dataset, goal=goal.complete(draft, dataset.task), room=facts)
 
     def propose(self) -> Pending | None:
         """Ask the planner, and write the candidate's source; None if it has nothing more to propose."""
@@ -198,7 +170,7 @@ class Research:
         """Predictions of the seeds that have weights; the others stay failed, and score as the baseline again."""
         alive = {seed.seed: seed.weights_digest for seed in winner.envelope.seeds if seed.failure is None}
         for seed, digest in alive.items():
-            _check_unchanged(weights_file(weights, seed), digest)
+            check_unchanged(weights_file(weights, seed), digest)
         job = self._job(winner.number, winner.source_digest)
         job = job.model_copy(update={"seeds": tuple(seed for seed in job.seeds if seed.seed in alive)})
         envelope = executor.predict(job, "test", weights, folder)
@@ -225,7 +197,7 @@ class Research:
         """The executor of this run, with the training data in a volume of their own."""
         sealed, dataset, settings = self.recorder.directory.sealed, self.recorder.dataset, self.recorder.run.settings
         arrays = Arrays(dataset=dataset, folder=sealed, key=self.recorder.directory.key.read_bytes())
-        self._check_arrays()
+        Evidence(sealed, dataset).check()
         with self._training_data(arrays) as volume:
             yield LocalExecutor(
                 host=self.host,
@@ -250,23 +222,16 @@ class Research:
             shutil.rmtree(scratch)
             yield volume
 
-    def _check_arrays(self) -> None:
-        """The arrays are those that the journal speaks of."""
-        for name, digest in self.recorder.dataset.digests.items():
-            path = self.recorder.directory.sealed / paths.array_file(name)
-            _check_unchanged(path, digest)
-
     def _job(self, number: int, digest: str) -> Job:
         path = self.recorder.directory.iteration(number) / "model.py"
-        _check_unchanged(path, digest)
+        check_unchanged(path, digest)
         source = path.read_text(encoding="utf-8")
-        limits = [limit for limit in (self.recorder.run.settings.timeout_s, self._budget_left_s()) if limit is not None]
-        timeout = min(limits)
+        timeout = min(self.recorder.run.settings.timeout_s or float("inf"), self._budget_left_s())
         return Job(
             number=number,
             source=source,
             seeds=self._seeds(),
-            timeout_s=None if timeout == np.inf else max(timeout, 1.0),
+            timeout_s=None if timeout == float("inf") else max(timeout, 1.0),
         )
 
     def _seeds(self) -> tuple[SeedSpec, ...]:
@@ -285,29 +250,9 @@ class Research:
         return float("inf") if minutes is None else minutes * 60 - self.recorder.spent_s()
 
     def _score(self, envelope: Envelope, folder: Path, split: Split) -> Score:
-        """Predictions on disk against the sealed labels."""
-        dataset, settings = self.recorder.dataset, self.recorder.run.settings
-        predictions = [
-            _predictions(predictions_file(folder, seed.seed), seed.predictions_digest, dataset)
-            if seed.predictions_digest
-            else None
-            for seed in envelope.seeds
-        ]
-        return score(
-            predictions,
-            self._targets(split),
-            task=dataset.task,
-            split=split,
-            metric=settings.goal.metric,
-            class_names=dataset.target.classes,
-            baseline=Baseline.fit(self._targets("train"), dataset.task, dataset.num_outputs),
-            level=settings.confidence_level,
-        )
-
-    def _targets(self, split: str) -> npt.NDArray[Any]:
-        spec = self.recorder.dataset.arrays[f"{split}_targets"]
-        path = self.recorder.directory.sealed / paths.array_file(f"{split}_targets")
-        return np.fromfile(path, dtype="<f4" if spec.dtype == "float32" else "<i8").reshape(spec.shape)
+        settings = self.recorder.run.settings
+        evidence = Evidence(self.recorder.directory.sealed, self.recorder.dataset)
+        return evidence.score(envelope, folder, split, metric=settings.goal.metric, level=settings.confidence_level)
 
     def _forget_weights(self, number: int, best: Iteration | None, verdict: Verdict) -> None:
         """Keep the incumbent's weights only."""
@@ -315,36 +260,3 @@ class Research:
             self.recorder.directory.drop_weights(number)
         elif best is not None:
             self.recorder.directory.drop_weights(best.number)
-
-
-def _check_unchanged(path: Path, digest: str | None) -> None:
-    if not path.is_file() or seal.file_digest(path) != digest:
-        raise UsageError(
-            f"{path} is missing or not what the journal says",
-            "take it from a backup and resume, or start a new run",
-        )
-
-
-def _predictions(path: Path, digest: str, dataset: Dataset) -> npt.NDArray[np.float32]:
-    _check_unchanged(path, digest)
-    return np.fromfile(path, dtype="<f4").reshape(-1, dataset.num_outputs)
-
-
-def _dataset(text: str, split_seed: int, reply: PrepareReply, digests: dict[str, str], spec: specs.DataSpec) -> Dataset:
-    raw = [f"{name}={seal.file_digest(path)}" for name, path in spec.files]
-    source = hashlib.sha256("\n".join([spec.source.model_dump_json(), *raw]).encode()).hexdigest()
-    return Dataset(
-        spec=text,
-        task=reply.task,
-        input_kind=reply.input_kind,
-        input_shape=reply.input_shape,
-        num_outputs=reply.num_outputs,
-        vocab_size=reply.vocab_size,
-        encoding=reply.encoding,
-        target=reply.target,
-        arrays=reply.arrays,
-        digests=digests,
-        source_digest=source,
-        split_seed=split_seed,
-        facts=reply.facts,
-    )

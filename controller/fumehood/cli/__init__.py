@@ -74,9 +74,8 @@ def main(arguments: list[str] | None = None) -> NoReturn:
 
 def _storage(error: OSError) -> FumehoodError:
     place = f" ({error.filename})" if error.filename else ""
-    return FumehoodError(
-        f"the system refused: {error.strerror or error}{place}", "make room or give permission; a run can be resumed"
-    )
+    hint = "make room or give permission; then: fumehood resume DIR, or fumehood report DIR if the run had finished"
+    return FumehoodError(f"the system refused: {error.strerror or error}{place}", hint)
 
 
 def _fail(error: FumehoodError, code: int, kind: str, as_json: bool) -> NoReturn:

@@ -71,7 +71,7 @@ def _prepared(spec: "DataSpec", limits: Any) -> "PrepareReply":
 
     from fumehood import rooms
     from fumehood.errors import InternalError
-    from fumehood.research import TEST_FRACTION, VALIDATION_FRACTION
+    from fumehood.preparation import TEST_FRACTION, VALIDATION_FRACTION
     from fumehood.sandbox.exchange import Outgoing
     from fumehood.sandbox.host import open_host
     from fumehood_shared.messages import PrepareReply, PrepareRequest

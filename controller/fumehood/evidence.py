@@ -1,0 +1,75 @@
+"""The sealed data of a run, and what predictions are worth against its labels. Labels are read here and nowhere else.
+
+Every file is compared with the digest that the journal holds for it before it is used, so that a run that was altered
+on disk stops instead of giving a number.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from fumehood.data import seal
+from fumehood.errors import UsageError
+from fumehood.executors.local import predictions_file
+from fumehood.records import Dataset, Envelope, Score
+from fumehood.scoring.baseline import Baseline
+from fumehood.scoring.score import score
+from fumehood_shared import paths
+
+Split = Literal["validation", "test"]
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """The arrays of ``dataset`` in ``folder``, the run's sealed one."""
+
+    folder: Path
+    dataset: Dataset
+
+    def check(self) -> None:
+        """All arrays are those that the journal speaks of. Raises UsageError for the first that is not."""
+        for name, digest in self.dataset.digests.items():
+            check_unchanged(self.folder / paths.array_file(name), digest)
+
+    def score(self, envelope: Envelope, predictions: Path, split: Split, *, metric: str, level: float) -> Score:
+        """Measure the predictions of ``envelope`` that lie in the folder ``predictions``.
+
+        Raises UsageError if a file of them is missing or changed.
+        """
+        dataset = self.dataset
+        return score(
+            [
+                self._predictions(predictions_file(predictions, seed.seed), seed.predictions_digest)
+                if seed.predictions_digest
+                else None
+                for seed in envelope.seeds
+            ],
+            self._targets(split),
+            task=dataset.task,
+            split=split,
+            metric=metric,
+            class_names=dataset.target.classes,
+            baseline=Baseline.fit(self._targets("train"), dataset.task, dataset.num_outputs),
+            level=level,
+        )
+
+    def _predictions(self, path: Path, digest: str) -> npt.NDArray[np.float32]:
+        check_unchanged(path, digest)
+        return np.fromfile(path, dtype="<f4").reshape(-1, self.dataset.num_outputs)
+
+    def _targets(self, split: str) -> npt.NDArray[Any]:
+        spec = self.dataset.arrays[f"{split}_targets"]
+        path = self.folder / paths.array_file(f"{split}_targets")
+        return np.fromfile(path, dtype="<f4" if spec.dtype == "float32" else "<i8").reshape(spec.shape)
+
+
+def check_unchanged(path: Path, digest: str | None) -> None:
+    """Raise UsageError unless ``path`` has the SHA-256 that the journal holds for it."""
+    if not path.is_file() or seal.file_digest(path) != digest:
+        raise UsageError(
+            f"{path} is missing or not what the journal says",
+            "take it from a backup and resume, or start a new run",
+        )

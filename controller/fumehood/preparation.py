@@ -1,0 +1,61 @@
+"""From a data specification to a sealed data set: loaded, split and encoded in a room, and put away on the host."""
+
+import hashlib
+import secrets
+
+from fumehood import rooms
+from fumehood.data import seal, specs
+from fumehood.errors import InternalError
+from fumehood.records import Dataset, RoomFacts, RunSettings
+from fumehood.rooms import Prepared
+from fumehood.run_directory import RunDirectory, sync
+from fumehood.sandbox.exchange import Outgoing
+from fumehood.sandbox.host import Host
+from fumehood_shared.messages import PrepareReply, PrepareRequest
+
+VALIDATION_FRACTION = 0.2
+TEST_FRACTION = 0.2
+
+
+def prepare(host: Host, directory: RunDirectory, settings: RunSettings) -> tuple[Dataset, RoomFacts]:
+    """Fill the run's sealed folder with the arrays of its data set and a new key for the orders of their rows.
+
+    Raises DataError for data that cannot be used, with the reason.
+    """
+    sealed = directory.fresh(directory.sealed)
+    seal.create_sealed_dir(sealed)
+    seal.write_sealed(directory.key, [secrets.token_bytes(32)])
+    spec = specs.parse(settings.data, int(host.policy.raw_data))
+    request = PrepareRequest(
+        source=spec.source,
+        split_seed=settings.split_seed,
+        validation_fraction=VALIDATION_FRACTION,
+        test_fraction=TEST_FRACTION,
+        deadline_s=host.policy.prepare.wall_s,
+    )
+    with host.room("prepare") as room:
+        prepared = rooms.prepare(room, request, [Outgoing(name, path) for name, path in spec.files], sealed)
+    sync(sealed)
+    return _dataset(settings, spec, prepared), prepared.facts
+
+
+def _dataset(settings: RunSettings, spec: specs.DataSpec, prepared: Prepared) -> Dataset:
+    reply = prepared.reply
+    if not isinstance(reply, PrepareReply):
+        raise InternalError("the prepare room answered another question")
+    raw = [f"{name}={seal.file_digest(path)}" for name, path in spec.files]
+    return Dataset(
+        spec=settings.data,
+        task=reply.task,
+        input_kind=reply.input_kind,
+        input_shape=reply.input_shape,
+        num_outputs=reply.num_outputs,
+        vocab_size=reply.vocab_size,
+        encoding=reply.encoding,
+        target=reply.target,
+        arrays=reply.arrays,
+        digests=dict(prepared.digests),
+        source_digest=hashlib.sha256("\n".join([spec.source.model_dump_json(), *raw]).encode()).hexdigest(),
+        split_seed=settings.split_seed,
+        facts=reply.facts,
+    )
