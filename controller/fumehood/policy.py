@@ -8,7 +8,7 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ByteSize, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ByteSize, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from fumehood import assets
 from fumehood.errors import PolicyError
@@ -70,8 +70,8 @@ class Policy(_Frozen):
     """What it is for, in one sentence."""
     runtime: Literal["runc", "runsc"]
     """OCI runtime that the engine must have registered; runsc is gVisor."""
-    seccomp: Literal["engine-default"]
-    """Filter of system calls: the engine's own profile."""
+    seccomp: Annotated[str, Field(max_length=60, pattern=r"^[a-z0-9-]+\.json$")]
+    """Filter of system calls: a profile shipped beside the policies, and no other."""
     isolate_seeds: bool
     """Every seed in rooms of its own, so that the seeds' independence is a fact."""
     raw_data: _Size
@@ -82,6 +82,14 @@ class Policy(_Frozen):
     """Limits of the room where a candidate is trained."""
     predict: RoomLimits
     """Limits of the room where a candidate predicts."""
+
+    @field_validator("seccomp")
+    @classmethod
+    def _is_shipped(cls, name: str) -> str:
+        known = sorted(path.name for path in assets.policies().glob("*.json"))
+        if name not in known:
+            raise ValueError(f"there is no such profile; shipped: {', '.join(known)}")
+        return name
 
     def limits(self, role: Role) -> RoomLimits:
         return {"prepare": self.prepare, "train": self.train, "predict": self.predict}[role]
@@ -110,7 +118,7 @@ def load(name_or_path: str) -> Policy:
     except tomllib.TOMLDecodeError as error:
         raise PolicyError(f"policy {name_or_path!r} is not TOML: {error}") from error
     except ValidationError as error:
-        raise PolicyError(f"policy {name_or_path!r}: {_explain(error)}", "fumehood policy show standard") from error
+        raise PolicyError(f"policy {name_or_path!r}: {explain(error)}", "fumehood policy show standard") from error
 
 
 def _is_file(path: Path) -> bool:
@@ -120,7 +128,8 @@ def _is_file(path: Path) -> bool:
         return False
 
 
-def _explain(error: ValidationError) -> str:
+def explain(error: ValidationError) -> str:
+    """Every problem of a policy file with the key it is about."""
     texts = {"extra_forbidden": "unknown key", "missing": "missing key"}
     return "; ".join(
         f"{'.'.join(str(part) for part in item['loc']) or 'policy'}: {texts.get(item['type'], item['msg'])}"

@@ -12,7 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from fumehood import __version__, goal, policy, recorder, report
+from fumehood import __version__, floor, goal, policy, recorder, report
 from fumehood.data import specs
 from fumehood.errors import UsageError
 from fumehood.journal import fold, read
@@ -82,7 +82,8 @@ def _is_unicode(text: str) -> bool:
 
 
 def _load(name: str) -> policy.Policy:
-    return policy.load(name)
+    """A policy that this machine's floor allows."""
+    return floor.enforce(policy.load(name), floor.read())
 
 
 def start(settings: RunSettings, workdir: str | None, progress: Progress) -> Session:

@@ -162,6 +162,10 @@ def search(lab: Lab, room: Room, sought: Sought) -> dict[str, Found]:
     return found
 
 
+def _holding(host: RecordingHost, role: str) -> list[Room]:
+    return [room for room in host.made if room.cage.role == role and is_holding(room.cage.uid)]
+
+
 @pytest.fixture(scope="module")
 def searched(canaries: Lab, tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Found]]:
     """What was found in the train room and in the predict room of one evaluation, while each did its work."""
@@ -172,9 +176,8 @@ def searched(canaries: Lab, tmp_path_factory: pytest.TempPathFactory) -> dict[st
     worker = threading.Thread(target=lambda: done.append(canaries.executor(host).evaluate(job, into)), daemon=True)
     worker.start()
     for role in ("train", "predict"):
-        assert wait_until(lambda: any(is_holding(room.cage.uid) for room in host.made), 60.0), role
-        room = next(room for room in host.made if is_holding(room.cage.uid))
-        assert room.cage.role == role
+        assert wait_until(lambda wanted=role: _holding(host, wanted), 60.0), role
+        (room,) = _holding(host, role)
         found[role] = search(canaries, room, sought)
         room.send([Outgoing("continue", b"")])
     worker.join(60.0)

@@ -75,15 +75,20 @@ class LocalExecutor:
     def evaluate(self, job: Job, into: Path) -> Envelope:
         for name in ("weights", "predictions"):
             (into / name).mkdir(exist_ok=True)
-        groups = [(seed,) for seed in job.seeds] if self.host.policy.isolate_seeds else [job.seeds]
-        parts = [self._train_and_predict(job, group, into) for group in groups]
-        return _joined(job, parts)
+        return _joined(job, [self._train_and_predict(job, seeds, into) for seeds in self._room_mates(job)])
 
     def predict(self, job: Job, split: Literal["validation", "test"], weights: Path, into: Path) -> Envelope:
         (into / "predictions").mkdir(parents=True, exist_ok=True)
-        with self.host.room("predict") as room:
-            results, facts = self._predict(room, job, job.seeds, split, weights, into)
-        return _joined(job, [_Part(results, (facts,), "")])
+        parts = []
+        for seeds in self._room_mates(job):
+            with self.host.room("predict") as room:
+                results, facts = self._predict(room, job, seeds, split, weights, into)
+            parts.append(_Part(results, (facts,), ""))
+        return _joined(job, parts)
+
+    def _room_mates(self, job: Job) -> list[tuple[SeedSpec, ...]]:
+        """The seeds that share a room: all of them, or under ``isolate_seeds`` none with another."""
+        return [(seed,) for seed in job.seeds] if self.host.policy.isolate_seeds else [job.seeds]
 
     def _train_and_predict(self, job: Job, seeds: Sequence[SeedSpec], into: Path) -> "_Part":
         with ExitStack() as stack:
@@ -139,7 +144,8 @@ class LocalExecutor:
         if failure is not None:
             return SeedResult(seed=seed.seed, failure=failure, predict_claims=report)
         target = predictions_file(into / "predictions", seed.seed)
-        order.unpermute(array, permutation).tofile(target)
+        # Not by NumPy's tofile, which says nothing when the disk is full.
+        target.write_bytes(order.unpermute(array, permutation).tobytes())
         return SeedResult(seed=seed.seed, predictions_digest=file_digest(target), predict_claims=report)
 
     def _train_request(self, room: Room, job: Job, seeds: Sequence[SeedSpec]) -> TrainRequest:

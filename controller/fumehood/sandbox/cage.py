@@ -1,8 +1,8 @@
 """From a policy to the engine's settings of one room, and back: is what the engine says what the policy asked?
 
-Pure. ``create_body`` is the only place that says how a room is confined; ``differences`` compares what the engine
-reports of the created container with it, field by field, and an engine that silently dropped or added something is
-thereby refused before the room starts.
+Pure, but for the seccomp profile that ``Cage.of`` reads. ``create_body`` is the only place that says how a room is
+confined; ``differences`` compares what the engine reports of the created container with it, field by field, and an
+engine that silently dropped or added something is thereby refused before the room starts.
 """
 
 from collections.abc import Mapping
@@ -11,11 +11,13 @@ from typing import Any
 
 from fumehood.policy import Policy, RoomLimits
 from fumehood.policy import Role as Role
+from fumehood.sandbox import seccomp
 from fumehood_shared import paths
 
 HOSTNAME = "room"
 ENTRYPOINT = ["/opt/fumehood/python", "-I", "-S", "-B", "-X", "utf8", "/opt/fumehood/enter.py"]
 
+_SHOWN = 300
 _MUST_BE_EMPTY = (
     "Binds", "VolumesFrom", "CapAdd", "Devices", "DeviceRequests", "DeviceCgroupRules", "GroupAdd", "ExtraHosts",
     "Links", "PortBindings", "PidMode", "UTSMode", "UsernsMode", "CgroupParent", "Cgroup", "VolumeDriver", "Privileged",
@@ -39,6 +41,8 @@ class Cage:
     role: Role
     limits: RoomLimits
     runtime: str
+    seccomp: str
+    """The profile itself, as JSON text."""
     image_id: str
     uid: int
     """Used as group id too; no account of the host has it."""
@@ -54,7 +58,8 @@ class Cage:
     def of(cls, policy: Policy, role: Role, *, host_cpus: int, **rest: Any) -> "Cage":
         limits = policy.limits(role)
         cpus = min(limits.cpus, float(host_cpus))
-        return cls(role=role, limits=limits, runtime=policy.runtime, cpus=cpus, **rest)
+        profile = seccomp.profile(policy.seccomp)
+        return cls(role=role, limits=limits, runtime=policy.runtime, seccomp=profile, cpus=cpus, **rest)
 
     @property
     def threads(self) -> int:
@@ -88,7 +93,7 @@ def create_body(cage: Cage) -> dict[str, Any]:
             "CgroupnsMode": "private",
             "ReadonlyRootfs": True,
             "CapDrop": ["ALL"],
-            "SecurityOpt": ["no-new-privileges"],
+            "SecurityOpt": ["no-new-privileges", f"seccomp={cage.seccomp}"],
             "Init": False,
             "Memory": int(limits.memory),
             "MemorySwap": int(limits.memory),
@@ -181,10 +186,16 @@ def _mounts_asked(cage: Cage) -> list[tuple[str, str, str, bool]]:
 
 def _compare(prefix: str, asked: Mapping[str, Any], got: Mapping[str, Any]) -> list[str]:
     return [
-        f"{prefix}{key}: asked {value!r}, got {got.get(key)!r}"
+        f"{prefix}{key}: asked {_shown(value)}, got {_shown(got.get(key))}"
         for key, value in asked.items()
         if _normal(key, value) != _normal(key, got.get(key))
     ]
+
+
+def _shown(value: Any) -> str:
+    """For a message: a seccomp profile alone has thousands of characters."""
+    text = repr(value)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}... ({len(text)} characters)"
 
 
 def _normal(key: str, value: Any) -> Any:

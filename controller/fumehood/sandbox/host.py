@@ -15,6 +15,7 @@ from pathlib import Path
 import docker
 from platformdirs import user_state_path
 
+from fumehood import floor
 from fumehood.errors import EngineError
 from fumehood.policy import Policy, Role
 from fumehood.sandbox import engine, image, reaper
@@ -64,8 +65,10 @@ class Host:
 def open_host(policy: Policy, run_id: str, *, variant: image.Variant = "cpu") -> Iterator[Host]:
     """Connect, find the image, clear what dead runs left, and watch over what is going to be made.
 
-    Raises EngineError where there is no engine or image, or the engine lacks the policy's runtime.
+    Raises PolicyError for a policy that is looser than the floor, however old the run that it comes from, EngineError
+    where there is no engine or image, or the engine lacks the policy's runtime.
     """
+    floor.enforce(policy, floor.read())
     client = engine.connect()
     api = client.api
     with engine_errors("looking at it"):
