@@ -47,7 +47,9 @@ def test_the_engine_confirms_every_wall_of_a_live_room(lab: Lab) -> None:
     assert not host["Privileged"]
     assert host["CapDrop"] == ["ALL"]
     assert not host["CapAdd"]
-    assert host["SecurityOpt"] == ["no-new-privileges"]
+    privileges, seccomp = host["SecurityOpt"]
+    assert privileges == "no-new-privileges"
+    assert json.loads(seccomp.removeprefix("seccomp="))["defaultAction"] == "SCMP_ACT_ERRNO"
     assert host["Memory"] == host["MemorySwap"] == limits.memory
     assert host["PidsLimit"] == limits.pids
     assert host["NanoCpus"] == round(room.cage.cpus * 1e9)
