@@ -35,6 +35,7 @@ BAD = {
     "nothing to describe": (("data", "describe"), "SPEC"),
     "no run to resume": (("resume", "/no/where"), "not a run directory"),
     "no run to report": (("report", "/"), "not a run directory"),
+    "a folder to write predictions to": (("predict", "/", "--data", "csv:x", "--output", "/"), "is a directory"),
 }
 
 

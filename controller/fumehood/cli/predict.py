@@ -12,7 +12,12 @@ from fumehood.cli.options import AS_JSON, RUN_DIR, VERBOSE
 @click.option(
     "--data", "data_spec", required=True, metavar="SPEC", help="New rows, with the columns of the training data."
 )
-@click.option("--output", type=click.Path(path_type=Path), metavar="FILE", help="CSV file to write.  [default: stdout]")
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="CSV file to write.  [default: stdout]",
+)
 @VERBOSE
 @AS_JSON
 def predict(directory: Path, data_spec: str, output: Path | None, verbose: bool, as_json: bool) -> None:  # noqa: ARG001
