@@ -77,8 +77,8 @@ demo: image ## Research on real handwritten digits, from goal to report
 test: dev engine image ## Run every test (T=word or T=path chooses)
 	@$(PYTEST) $(FILTER)
 
-unit: dev ## Run the tests that need no container engine (T=...)
-	@$(PYTEST) -m "not integration and not attacks and not gpu" $(FILTER)
+unit: dev ## Run the quick tests that need neither a container engine nor torch (T=...)
+	@$(PYTEST) -m "unit and not slow and not integration" $(FILTER)
 
 lint: dev ## Check style, types, import rules and the README's commands
 	@$(BIN)/ruff check $(SOURCES)

@@ -254,6 +254,7 @@ def layers(draw: st.DrawFn) -> Any:
     ),
     recipe=st.dictionaries(st.sampled_from(sorted(Recipe.model_fields)) | st.text(max_size=5), VALUES, max_size=2),
 )
+@pytest.mark.slow
 @settings(max_examples=600, deadline=None)
 def test_any_configuration_gives_harmless_source_or_an_assembly_error(config: Any, recipe: Any) -> None:
     try:

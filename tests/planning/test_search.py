@@ -31,7 +31,7 @@ from planning.histories import (
     through_json,
 )
 
-pytestmark = pytest.mark.unit
+pytestmark = [pytest.mark.unit, pytest.mark.slow]
 
 
 def identities(plans: list[Plan]) -> list[str]:

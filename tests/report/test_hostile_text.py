@@ -10,7 +10,7 @@ from fumehood import report
 from fumehood.records import Run
 from report import factories
 
-pytestmark = pytest.mark.unit
+pytestmark = [pytest.mark.unit, pytest.mark.slow]
 
 HOSTILE = {
     "html": "\"'><script>alert(1)</script><img src=x onerror=alert(1)><!--</style></pre>",
