@@ -16,6 +16,7 @@ def contents(directory):
     return {str(p.relative_to(directory)): p.read_bytes() for p in sorted(directory.rglob("*")) if p.is_file()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", factories.ALL.values(), ids=factories.ALL)
 def test_every_state_of_a_run_leaves_all_reports_twice_the_same(make, tmp_path):
     paths = report.write(make(), tmp_path / "a")
