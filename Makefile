@@ -78,7 +78,7 @@ test: dev engine image ## Run every test (T=word or T=path chooses)
 	@$(PYTEST) $(FILTER)
 
 unit: dev ## Run the quick tests that need neither a container engine nor torch (T=...)
-	@$(PYTEST) -m "unit and not slow and not integration" $(FILTER)
+	@$(PYTEST) -n auto -m "unit and not slow and not integration" $(FILTER)
 
 lint: dev ## Check style, types, import rules and the README's commands
 	@$(BIN)/ruff check $(SOURCES)
