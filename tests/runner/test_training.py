@@ -196,8 +196,8 @@ def test_a_last_row_alone_does_not_break_batch_norm(tmp_path: Path, rows: int, b
 def test_training_ends_softly_before_the_deadline(tmp_path: Path) -> None:
     room = Room(tmp_path, blobs())
     began = monotonic()
-    report = succeeded(room.train(epochs=100_000, job={"deadline_s": 1.5}))
-    assert monotonic() - began < 1.5
+    report = succeeded(room.train(epochs=100_000, job={"deadline_s": 3.0}))
+    assert monotonic() - began < 3.0
     assert 1 < report.epochs < 100_000
     assert len(report.train_loss) == min(report.epochs, caps.CURVE_POINTS)
     assert room.weights.exists()
