@@ -151,6 +151,7 @@ def test_nothing_is_measured_where_nothing_survived(tmp_path, targets):
     assert (directory.reports / "research_summary.md").is_file()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lines", range(1, 16))
 def test_a_run_killed_after_any_line_ends_as_if_it_had_not_been(tmp_path, targets, whole, lines):
     directory, rooms = begin(tmp_path / "run", targets), Rooms(targets)
