@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from fumehood import policy, recorder
+from fumehood.data import seal
 from fumehood.errors import UsageError
 from fumehood.executors import Job
 from fumehood.executors.local import predictions_file, weights_file
@@ -227,7 +228,7 @@ def go(directory: RunDirectory, rooms: Rooms, lines_to_live: int = 10**9):
 
 
 def _sealed(directory: RunDirectory, targets: np.ndarray) -> Dataset:
-    directory.key.write_bytes(os.urandom(32))
+    (directory.sealed / seal.KEY).write_bytes(os.urandom(32))
     arrays, digests = {}, {}
     for split in ("train", "validation", "test"):
         for name, array in ((f"{split}_inputs", np.zeros((ROWS, 1, 8, 8), "<f4")), (f"{split}_targets", targets)):

@@ -2,13 +2,14 @@
 
 import hashlib
 import secrets
+from pathlib import Path
 
 from fumehood import rooms
 from fumehood.data import seal, specs
 from fumehood.errors import InternalError
-from fumehood.records import Dataset, RoomFacts, RunSettings
+from fumehood.records import Dataset, RoomFacts
 from fumehood.rooms import Prepared
-from fumehood.run_directory import RunDirectory, sync
+from fumehood.run_directory import sync
 from fumehood.sandbox.exchange import Outgoing
 from fumehood.sandbox.host import Host
 from fumehood_shared.messages import PrepareReply, PrepareRequest
@@ -17,18 +18,17 @@ VALIDATION_FRACTION = 0.2
 TEST_FRACTION = 0.2
 
 
-def prepare(host: Host, directory: RunDirectory, settings: RunSettings) -> tuple[Dataset, RoomFacts]:
-    """Fill the run's sealed folder with the arrays of its data set and a new key for the orders of their rows.
+def prepare(host: Host, sealed: Path, data: str, split_seed: int) -> tuple[Dataset, RoomFacts]:
+    """Fill the empty folder ``sealed`` with the arrays of a data set and a new key for the orders of their rows.
 
     Raises DataError for data that cannot be used, with the reason.
     """
-    sealed = directory.fresh(directory.sealed)
     seal.create_sealed_dir(sealed)
-    seal.write_sealed(directory.key, [secrets.token_bytes(32)])
-    spec = specs.parse(settings.data, int(host.policy.raw_data))
+    seal.write_sealed(sealed / seal.KEY, [secrets.token_bytes(32)])
+    spec = specs.parse(data, int(host.policy.raw_data))
     request = PrepareRequest(
         source=spec.source,
-        split_seed=settings.split_seed,
+        split_seed=split_seed,
         validation_fraction=VALIDATION_FRACTION,
         test_fraction=TEST_FRACTION,
         deadline_s=host.policy.prepare.wall_s,
@@ -36,16 +36,16 @@ def prepare(host: Host, directory: RunDirectory, settings: RunSettings) -> tuple
     with host.room("prepare") as room:
         prepared = rooms.prepare(room, request, [Outgoing(name, path) for name, path in spec.files], sealed)
     sync(sealed)
-    return _dataset(settings, spec, prepared), prepared.facts
+    return _dataset(data, split_seed, spec, prepared), prepared.facts
 
 
-def _dataset(settings: RunSettings, spec: specs.DataSpec, prepared: Prepared) -> Dataset:
+def _dataset(data: str, split_seed: int, spec: specs.DataSpec, prepared: Prepared) -> Dataset:
     reply = prepared.reply
     if not isinstance(reply, PrepareReply):
         raise InternalError("the prepare room answered another question")
     raw = [f"{name}={seal.file_digest(path)}" for name, path in spec.files]
     return Dataset(
-        spec=settings.data,
+        spec=data,
         task=reply.task,
         input_kind=reply.input_kind,
         input_shape=reply.input_shape,
@@ -56,6 +56,6 @@ def _dataset(settings: RunSettings, spec: specs.DataSpec, prepared: Prepared) ->
         arrays=reply.arrays,
         digests=dict(prepared.digests),
         source_digest=hashlib.sha256("\n".join([spec.source.model_dump_json(), *raw]).encode()).hexdigest(),
-        split_seed=settings.split_seed,
+        split_seed=split_seed,
         facts=reply.facts,
     )

@@ -264,6 +264,28 @@ class RunSettings(Record):
     overrides: dict[str, Any] = {}
     """Recipe fields that the user set; they win over every candidate's own."""
 
+    @property
+    def design(self) -> "Design":
+        first = self.seed * self.num_seeds
+        return Design(
+            metric=self.goal.metric,
+            seeds=tuple(range(first, first + self.num_seeds)),
+            confidence_level=self.confidence_level,
+            device=self.device,
+            overrides=self.overrides,
+        )
+
+
+class Design(Record):
+    """How every candidate is repeated and measured: the design of the experiment."""
+
+    metric: str
+    seeds: Annotated[tuple[int, ...], Field(min_length=1)]
+    confidence_level: float
+    device: Literal["cpu", "cuda"]
+    overrides: dict[str, Any] = {}
+    """Recipe fields that win over a candidate's own."""
+
 
 class ImageFact(Record):
     """The sandbox image that rooms ran from, as the engine reported it."""

@@ -5,32 +5,24 @@ is to resuming.
 """
 
 import hashlib
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from fumehood import decision, goal, preparation, text
 from fumehood.assembly import template
-from fumehood.data import order, seal
+from fumehood.data import seal
 from fumehood.errors import EngineError, InternalError
-from fumehood.evidence import Evidence, Split, check_unchanged
+from fumehood.evidence import check_unchanged
 from fumehood.executors import Executor, Job
-from fumehood.executors.local import Arrays, LocalExecutor, weights_file
+from fumehood.executors.local import weights_file
 from fumehood.journal import Pending
+from fumehood.laboratory import Laboratory
 from fumehood.planning.protocol import Planner
 from fumehood.progress import Progress
 from fumehood.recorder import Recorder
-from fumehood.records import Envelope, Iteration, Run, Score, Sealed, SeedResult, Verdict
+from fumehood.records import Envelope, Iteration, Run, Sealed, SeedResult, Verdict
 from fumehood.run_directory import sync, write_text
-from fumehood.sandbox.cage import DataVolume
-from fumehood.sandbox.data_volume import data_volume
 from fumehood.sandbox.host import Host, state_folder
-from fumehood_shared import paths
-from fumehood_shared.messages import SeedSpec
-
-_VOLUME_LIFETIME_S = 30 * 86_400.0
 
 
 @dataclass(frozen=True)
@@ -47,7 +39,7 @@ class Research:
         self.progress.run_started(self.recorder.run)
         self.note_image()
         self.prepare()
-        with self.executor() as executor:
+        with self.laboratory.executor() as executor:
             while self.recorder.run.stopped_because is None:
                 self.step(executor)
             self.measure(executor)
@@ -83,7 +75,8 @@ class Research:
         if run.dataset is not None:
             return
         self.progress.stage("preparing data")
-        dataset, facts = preparation.prepare(self.host, self.recorder.directory, run.settings)
+        sealed = self.recorder.directory.fresh(self.recorder.directory.sealed)
+        dataset, facts = preparation.prepare(self.host, sealed, run.settings.data, run.settings.split_seed)
         draft = goal.parse(
             run.settings.goal.text, data=run.settings.data, metric=run.settings.metric, target=run.settings.target
         )
@@ -125,7 +118,7 @@ class Research:
             raise InternalError("a candidate is judged before it was evaluated")
         best = run.best()
         folder = self.recorder.directory.iteration(pending.number)
-        measured = None if envelope.failure else self._score(envelope, folder / "predictions", "validation")
+        measured = None if envelope.failure else self.laboratory.score(envelope, folder / "predictions", "validation")
         parameters = [seed.parameters for seed in envelope.seeds if seed.parameters is not None]
         verdict = decision.decide(
             measured,
@@ -161,7 +154,7 @@ class Research:
         state = self.recorder.state
         if state.test_envelope is None or state.opening is None:
             raise InternalError("the seal is open and nothing says what for")
-        final = self._score(state.test_envelope, folder / "predictions", "test")
+        final = self.laboratory.score(state.test_envelope, folder / "predictions", "test")
         sealed = Sealed(iteration=winner.number, score=final, opening=state.opening, test_digest=digest)
         self.recorder.note("measured", sealed=sealed)
         self.progress.sealed(self.recorder.run)
@@ -192,67 +185,22 @@ class Research:
 
     # -- what the steps need --
 
-    @contextmanager
-    def executor(self) -> Iterator[Executor]:
-        """The executor of this run, with the training data in a volume of their own."""
-        sealed, dataset, settings = self.recorder.directory.sealed, self.recorder.dataset, self.recorder.run.settings
-        arrays = Arrays(dataset=dataset, folder=sealed, key=self.recorder.directory.key.read_bytes())
-        Evidence(sealed, dataset).check()
-        with self._training_data(arrays) as volume:
-            yield LocalExecutor(
-                host=self.host,
-                arrays=arrays,
-                training_data=volume,
-                device=settings.device,
-                overrides=settings.overrides,
-                progress=self.progress,
-            )
-
-    @contextmanager
-    def _training_data(self, arrays: Arrays) -> Iterator[DataVolume]:
-        """The training rows in a secret order, in a volume."""
-        scratch = self.recorder.directory.fresh(self.recorder.directory.sealed / "scratch")
-        files = {}
-        for name in ("inputs", "targets"):
-            path, _ = arrays.shuffled(f"train_{name}", "train", scratch)
-            files[paths.array_file(name)] = path
-        digests = {name: seal.file_digest(path) for name, path in files.items()}
-        image_id = self.host.images.sandbox.image_id
-        with data_volume(self.host.api, self.host.owner, image_id, files, digests, _VOLUME_LIFETIME_S) as volume:
-            shutil.rmtree(scratch)
-            yield volume
+    @property
+    def laboratory(self) -> Laboratory:
+        """Where this run's candidates are tried, once its data are prepared."""
+        directory, run = self.recorder.directory, self.recorder.run
+        dataset, design = self.recorder.dataset, run.settings.design
+        return Laboratory(self.host, directory.sealed, directory.sealed / "scratch", dataset, design, self.progress)
 
     def _job(self, number: int, digest: str) -> Job:
-        path = self.recorder.directory.iteration(number) / "model.py"
-        check_unchanged(path, digest)
-        source = path.read_text(encoding="utf-8")
+        source = self.recorder.directory.iteration(number) / "model.py"
         timeout = min(self.recorder.run.settings.timeout_s or float("inf"), self._budget_left_s())
-        return Job(
-            number=number,
-            source=source,
-            seeds=self._seeds(),
-            timeout_s=None if timeout == float("inf") else max(timeout, 1.0),
-        )
-
-    def _seeds(self) -> tuple[SeedSpec, ...]:
-        """The same seeds for every candidate, so that comparisons are paired; row orders come from the secret key."""
-        settings = self.recorder.run.settings
-        key = self.recorder.directory.key.read_bytes()
-        first = settings.seed * settings.num_seeds
-        return tuple(
-            SeedSpec(seed=seed, order=order.number(key, f"order of seed {seed}"))
-            for seed in range(first, first + settings.num_seeds)
-        )
+        return self.laboratory.job(number, source, digest, None if timeout == float("inf") else max(timeout, 1.0))
 
     def _budget_left_s(self) -> float:
         """Seconds; infinite without a budget."""
         minutes = self.recorder.run.settings.budget_minutes
         return float("inf") if minutes is None else minutes * 60 - self.recorder.spent_s()
-
-    def _score(self, envelope: Envelope, folder: Path, split: Split) -> Score:
-        settings = self.recorder.run.settings
-        evidence = Evidence(self.recorder.directory.sealed, self.recorder.dataset)
-        return evidence.score(envelope, folder, split, metric=settings.goal.metric, level=settings.confidence_level)
 
     def _forget_weights(self, number: int, best: Iteration | None, verdict: Verdict) -> None:
         """Keep the incumbent's weights only."""

@@ -76,10 +76,6 @@ class RunDirectory:
         return self.path / "sealed"
 
     @property
-    def key(self) -> Path:
-        return self.sealed / "row-order.key"
-
-    @property
     def iterations(self) -> Path:
         return self.path / "iterations"
 

@@ -35,7 +35,7 @@ def begin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Begin]:
             research = Research(record, host, SearchPlanner(seed=0), SilentProgress())
             research.note_image()
             research.prepare()
-            return research, stack.enter_context(research.executor())
+            return research, stack.enter_context(research.laboratory.executor())
 
         yield new
 

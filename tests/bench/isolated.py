@@ -66,7 +66,7 @@ def isolated(folder: Path, dataset: Dataset) -> Iterator[Isolated]:
     files = {paths.array_file(name): folder / paths.array_file(f"train_{name}") for name in ("inputs", "targets")}
     digests = {name: task.digest(path) for name, path in files.items()}
     with open_host(policy.load("standard"), "bench") as host:
-        arrays = Arrays(dataset=dataset, folder=folder, key=b"bench")
+        arrays = Arrays(dataset=dataset, folder=folder, scratch=folder, key=b"bench")
         image_id = host.images.sandbox.image_id
         with data_volume(host.api, host.owner, image_id, files, digests, _LIFETIME_S) as volume:
             yield Isolated(host, arrays, volume)

@@ -203,7 +203,9 @@ def prepared(host: Host, source: Source, raw: Mapping[str, Path], folder: Path) 
     files = {paths.array_file(n): folder / paths.array_file(f"train_{n}") for n in ("inputs", "targets")}
     digests = {name: seal.file_digest(path) for name, path in files.items()}
     with data_volume(host.api, host.owner, host.images.sandbox.image_id, files, digests, 3600.0) as volume:
-        yield Lab(host=host, arrays=Arrays(dataset=dataset, folder=folder, key=b"k" * 32), volume=volume)
+        yield Lab(
+            host=host, arrays=Arrays(dataset=dataset, folder=folder, scratch=folder, key=b"k" * 32), volume=volume
+        )
 
 
 # ---- the command line ----------------------------------------------------------------------------------------------

@@ -21,6 +21,8 @@ from fumehood.errors import UsageError
 from fumehood.records import Record
 from fumehood.text import plain
 
+KEY = "row-order.key"
+"""Name of the file, in a sealed folder, with the secret that orders of rows come from."""
 _LOCK_TIMEOUT_S = 30.0
 _PRIVATE_DIR = 0o700
 _PRIVATE_FILE = 0o600

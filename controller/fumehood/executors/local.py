@@ -51,6 +51,8 @@ class Arrays:
 
     dataset: Dataset
     folder: Path
+    scratch: Path
+    """Closed to others; holds copies while a room takes them in."""
     key: bytes
 
     def shuffled(self, name: str, purpose: str, into: Path) -> tuple[Path, order.Order]:
@@ -112,7 +114,7 @@ class LocalExecutor:
     def _predict(
         self, room: Room, job: Job, seeds: Sequence[SeedSpec], split: str, weights: Path, into: Path
     ) -> tuple[tuple[SeedResult, ...], RoomFacts]:
-        with tempfile.TemporaryDirectory(dir=self.arrays.folder) as scratch:
+        with tempfile.TemporaryDirectory(dir=self.arrays.scratch) as scratch:
             name = f"{split}_inputs"
             inputs, permutation = self.arrays.shuffled(name, f"predict {job.number} {room.cage.name}", Path(scratch))
             raw = [Path(scratch) / f"predictions-{i}" for i in range(len(seeds))]

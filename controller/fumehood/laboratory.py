@@ -1,0 +1,103 @@
+"""A prepared data set, the rooms it is used in, and the measure of what comes out of them.
+
+What research, a check and a replay share, so that a candidate meets the same seeds, the same secret orders of rows and
+the same labels wherever it is tried.
+"""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from fumehood.data import order, seal
+from fumehood.evidence import Evidence, Split, check_unchanged
+from fumehood.executors import Executor, Job
+from fumehood.executors.local import Arrays, LocalExecutor
+from fumehood.progress import Progress
+from fumehood.records import Dataset, Design, Envelope, Score
+from fumehood.sandbox.cage import DataVolume
+from fumehood.sandbox.data_volume import data_volume
+from fumehood.sandbox.host import Host
+from fumehood_shared import paths
+from fumehood_shared.messages import SeedSpec
+
+_VOLUME_LIFETIME_S = 30 * 86_400.0
+
+
+@dataclass(frozen=True)
+class Laboratory:
+    host: Host
+    sealed: Path
+    """Folder with the arrays of ``dataset`` and the key of the orders of their rows. Nothing is written to it."""
+    scratch: Path
+    """Folder for copies of arrays while a room takes them in: made anew, closed to others, and removed at the end."""
+    dataset: Dataset
+    design: Design
+    progress: Progress
+
+    @contextmanager
+    def executor(self) -> Iterator[Executor]:
+        """Rooms for this data set, with the training rows in a volume of their own.
+
+        Raises UsageError if the arrays are not those that ``dataset`` speaks of.
+        """
+        arrays = Arrays(dataset=self.dataset, folder=self.sealed, scratch=self.scratch, key=self._key())
+        Evidence(self.sealed, self.dataset).check()
+        with _made_anew(self.scratch), self._training_data(arrays) as volume:
+            yield LocalExecutor(
+                host=self.host,
+                arrays=arrays,
+                training_data=volume,
+                device=self.design.device,
+                overrides=self.design.overrides,
+                progress=self.progress,
+            )
+
+    @contextmanager
+    def _training_data(self, arrays: Arrays) -> Iterator[DataVolume]:
+        """The training rows in a secret order, in a volume."""
+        with TemporaryDirectory(dir=self.scratch) as folder:
+            files = {}
+            for name in ("inputs", "targets"):
+                path, _ = arrays.shuffled(f"train_{name}", "train", Path(folder))
+                files[paths.array_file(name)] = path
+            digests = {name: seal.file_digest(path) for name, path in files.items()}
+            image_id = self.host.images.sandbox.image_id
+            with data_volume(self.host.api, self.host.owner, image_id, files, digests, _VOLUME_LIFETIME_S) as volume:
+                for path in files.values():
+                    path.unlink()
+                yield volume
+
+    def job(self, number: int, source: Path, digest: str, timeout_s: float | None) -> Job:
+        """The candidate in the file ``source``. Raises UsageError unless it has the SHA-256 ``digest``."""
+        check_unchanged(source, digest)
+        return Job(number=number, source=source.read_text(encoding="utf-8"), seeds=self.seeds(), timeout_s=timeout_s)
+
+    def seeds(self) -> tuple[SeedSpec, ...]:
+        """The same for every candidate, so that comparisons are paired; orders of rows come from the secret key."""
+        key = self._key()
+        return tuple(
+            SeedSpec(seed=seed, order=order.number(key, f"order of seed {seed}")) for seed in self.design.seeds
+        )
+
+    def score(self, envelope: Envelope, predictions: Path, split: Split) -> Score:
+        """Measure predictions that lie in the folder ``predictions`` against the labels of ``split``."""
+        evidence = Evidence(self.sealed, self.dataset)
+        design = self.design
+        return evidence.score(envelope, predictions, split, metric=design.metric, level=design.confidence_level)
+
+    def _key(self) -> bytes:
+        return (self.sealed / seal.KEY).read_bytes()
+
+
+@contextmanager
+def _made_anew(folder: Path) -> Iterator[None]:
+    """``folder``, empty, whatever a killed process left there."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(mode=0o700)
+    try:
+        yield
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
