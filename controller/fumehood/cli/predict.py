@@ -20,7 +20,7 @@ from fumehood.cli.options import AS_JSON, RUN_DIR, VERBOSE
 )
 @VERBOSE
 @AS_JSON
-def predict(directory: Path, data_spec: str, output: Path | None, verbose: bool, as_json: bool) -> None:  # noqa: ARG001
+def predict(directory: Path, data_spec: str, output: Path | None, verbose: bool, as_json: bool) -> None:  # noqa: ARG001  # main reads it
     """Predict new rows with a run's winner, in a room, with the encoders and scalers of its training."""
     import sys
 
