@@ -10,12 +10,14 @@ from collections.abc import Sequence
 from statistics import median
 from typing import Any
 
-from bench import commands, machine, overhead
+from bench import commands, growth, machine, overhead
+from bench.scoring import scoring_s
 from fumehood.errors import FumehoodError
 
 ROUNDS = 7
 DEMOS = 3
 HELPS = 9
+SCORINGS = 7
 
 
 def measure(demo: Sequence[str], *, cold: bool, long: bool) -> dict[str, Any]:
@@ -24,6 +26,10 @@ def measure(demo: Sequence[str], *, cold: bool, long: bool) -> dict[str, Any]:
     _say(f"fumehood --help, {HELPS} times")
     help_ms = commands.help_ms(HELPS)
     found = overhead.measure(ROUNDS, long=long, say=_say)
+    _say(f"scoring, {SCORINGS} times")
+    found["scoring_s"] = scoring_s(SCORINGS)
+    _say("long runs without rooms")
+    found["growth"] = growth.measure()
     _say("a search run of three iterations")
     found |= commands.controller_use()
     _say(f"the demo, {DEMOS} times")
