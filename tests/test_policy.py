@@ -68,6 +68,54 @@ def test_a_missing_limit_is_named_with_its_room(refusal, table, key):
     assert refusal(changed(key, None, table)).endswith(f": {table}.{key}: missing key")
 
 
+@pytest.mark.parametrize("key", list(KEYS["gpu"]))
+def test_every_policy_has_to_say_what_of_a_gpu_it_allows(refusal, key):
+    assert refusal(changed(key, None, "gpu")).endswith(f": gpu.{key}: missing key")
+
+
+def test_only_the_policy_for_gpus_gives_them_without_being_asked():
+    by_itself = {name for name in policy.shipped() if not policy.load(name).gpu.on_request}
+    assert by_itself == {"gpu"}
+    assert {name for name in policy.shipped() if policy.load(name).gpu.devices} == {"gpu", "strict"}
+    assert all(not (p.gpu.nodes or p.gpu.files) for p in map(policy.load, policy.shipped()) if not p.gpu.devices)
+
+
+def test_the_policy_for_gpus_is_the_standard_one_but_for_gpus():
+    standard, gpu = policy.load("standard").model_dump(), policy.load("gpu").model_dump()
+    assert {key for key in standard if standard[key] != gpu[key]} == {"name", "description", "seccomp", "gpu"}
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/etc/shadow", "/home/me/nvidia.key", "/usr/lib/../../root/nvidia", "nvidia.so", "/", "/*", "/usr/*", "/usr/lib*",
+     "/var/run/docker.sock", "/tmp/nvidia-mps", "/usr/lib64/libc.so.6", "/usr/lib/nvidia x", ""],
+)  # fmt: skip
+def test_no_policy_can_let_in_a_file_that_is_not_the_drivers(refusal, path):
+    assert "gpu.files.0: " in refusal(changed("files", f'["{path}"]', "gpu"))
+
+
+@pytest.mark.parametrize(
+    "name", ["sda", "mem", "nvidia", "nvidia0", "nvidia*", "nvidia[0-9]", "../mem", "kvm", "dri/card0"]
+)
+def test_no_policy_can_let_in_a_node_that_is_not_the_drivers_or_is_a_gpu(refusal, name):
+    assert "gpu.nodes.0: " in refusal(changed("nodes", f'["{name}"]', "gpu"))
+
+
+@pytest.mark.parametrize(
+    ("pattern", "path", "fits"),
+    [
+        ("/usr/lib64/libcuda.so.*", "/usr/lib64/libcuda.so.1", True),
+        ("/usr/lib64/libcuda.so.*", "/usr/lib64/libcuda.so.1/../x", False),
+        ("/usr/lib64/libcuda.so.*", "/usr/lib64/libcudaXso.1", False),
+        ("/lib/firmware/nvidia/*/gsp*.bin", "/lib/firmware/nvidia/570/gsp_ga10x.bin", True),
+        ("/lib/firmware/nvidia/*/gsp*.bin", "/lib/firmware/nvidia/570/x/gsp_ga10x.bin", False),
+        ("nvidia-caps/nvidia-cap*", "nvidia-caps/nvidia-cap21", True),
+    ],
+)
+def test_a_star_stands_for_part_of_a_name_only(pattern, path, fits):
+    assert policy.matches(path, (pattern,)) is fits
+
+
 @pytest.mark.parametrize("key", ["network", "privileged", "capabilities", "mounts", "read_only", "no_new_privileges"])
 def test_what_no_policy_can_switch_on_has_no_key(refusal, key):
     assert f"{key}: unknown key" in refusal(f"{key} = true\n{STANDARD}")
@@ -154,5 +202,5 @@ def test_what_is_not_text_is_said_to_be_so(refusal):
 
 
 def test_every_key_says_what_it_means():
-    for model in (policy.Policy, policy.RoomLimits):
+    for model in (policy.Policy, policy.GpuAccess, policy.RoomLimits):
         assert [name for name, field in model.model_fields.items() if not field.description] == []

@@ -16,7 +16,7 @@ from typing import Any, Final
 from pydantic import BaseModel, ByteSize, ConfigDict, ValidationError, create_model
 
 from fumehood.errors import PolicyError
-from fumehood.policy import Policy, RoomLimits, explain
+from fumehood.policy import GpuAccess, Policy, RoomLimits, explain
 
 SYSTEM: Final = Path("/etc/fumehood/policy.toml")
 VARIABLE: Final = "FUMEHOOD_POLICY_FLOOR"
@@ -58,6 +58,8 @@ def _is_within(key: str, asked: Any, limit: Any) -> bool:
         return _RUNTIMES.index(asked) >= _RUNTIMES.index(limit)
     if isinstance(limit, bool):  # what can be demanded: True is the tight value of every switch
         return asked or not limit
+    if isinstance(limit, tuple):  # what may be let in: fewer is tighter
+        return set(asked) <= set(limit)
     if isinstance(limit, str):  # a profile is neither tighter nor looser than another
         return bool(asked == limit)
     return bool(asked <= limit)
@@ -66,12 +68,14 @@ def _is_within(key: str, asked: Any, limit: Any) -> bool:
 def _bound(key: str, limit: Any) -> str:
     if key == "runtime":
         return "/".join(_RUNTIMES[_RUNTIMES.index(limit) :])
-    return f"only {_shown(limit)}" if isinstance(limit, bool | str) else f"at most {_shown(limit)}"
+    return f"only {_shown(limit)}" if isinstance(limit, bool | str | tuple) else f"at most {_shown(limit)}"
 
 
 def _shown(value: Any) -> str:
     if isinstance(value, ByteSize):
         return f"{int(value)} ({value.human_readable()})"
+    if isinstance(value, tuple):
+        return ", ".join(value) or "none"
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
@@ -161,4 +165,5 @@ def _partial(name: str, model: type[BaseModel], **replaced: Any) -> type[BaseMod
 
 
 _Limits: Final = _partial("FloorLimits", RoomLimits)
-_Floor: Final = _partial("Floor", Policy, prepare=_Limits, train=_Limits, predict=_Limits)
+_Gpu: Final = _partial("FloorGpu", GpuAccess)
+_Floor: Final = _partial("Floor", Policy, gpu=_Gpu, prepare=_Limits, train=_Limits, predict=_Limits)

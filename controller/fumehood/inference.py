@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +22,7 @@ from fumehood.policy import Policy
 from fumehood.records import Dataset, Iteration
 from fumehood.run_directory import RunDirectory
 from fumehood.sandbox import exchange
+from fumehood.sandbox import gpus as host_gpus
 from fumehood.sandbox.exchange import Outgoing, Rejected
 from fumehood.sandbox.host import Host, open_host
 from fumehood_shared import paths
@@ -62,8 +63,10 @@ class Predictions:
         return [*numbers, f"{spread[0]:.6g}"] if len(row) == 1 else numbers
 
 
-def predict(directory: RunDirectory, spec_text: str) -> Predictions:
+def predict(directory: RunDirectory, spec_text: str, gpus: str | None = None) -> Predictions:
     """Run the winner of ``directory`` on the rows that ``spec_text`` names.
+
+    ``gpus`` as in ``gpus.resolve``, but that None takes those of the run: another device may round otherwise.
 
     Raises UsageError for a run that is not finished or was altered, DataError for rows that do not fit the training
     data, NoCandidateError if the run has no winner or it fails on these rows.
@@ -76,9 +79,10 @@ def predict(directory: RunDirectory, spec_text: str) -> Predictions:
         raise NoCandidateError(f"the run in {directory.path} has no winner", "start another run")
     source, alive = _winner(directory, winner)
     spec = specs.for_new_rows(spec_text, int(policy.raw_data))
-    with tempfile.TemporaryDirectory() as scratch, open_host(policy, state.run.run_id) as host:
+    uuids = state.run.settings.gpus if gpus is None else host_gpus.resolve(gpus, policy)
+    with tempfile.TemporaryDirectory() as scratch, open_host(policy, state.run.run_id, uuids=uuids) as host:
         encoded = _encode(host, dataset, spec, Path(scratch))
-        outputs = _run(host, dataset, source, alive, directory, encoded, Path(scratch), state.run.settings.device)
+        outputs = _run(host, dataset, source, alive, directory, encoded, Path(scratch))
     values = np.stack([softmax(o, axis=1) if dataset.task is Task.CLASSIFICATION else o for o in outputs])
     spread = values.std(axis=0, ddof=1) if len(values) > 1 else np.zeros_like(values[0])
     return Predictions(dataset, values.mean(axis=0), spread, tuple(encoded.facts.notes))
@@ -121,7 +125,6 @@ def _run(
     directory: RunDirectory,
     encoded: EncodeReply,
     scratch: Path,
-    device: Any,
 ) -> list[npt.NDArray[np.float32]]:
     """Predictions of every seed that managed, N x outputs each, in the file's order."""
     spec = encoded.arrays["inputs"]
@@ -131,7 +134,7 @@ def _run(
     files = [scratch / f"predictions-{i}" for i in range(len(seeds))]
     weights = [weights_file(directory.winner_weights, seed.seed) for seed in seeds]
     with host.room("predict") as room:
-        fields = job_fields(dataset, seeds, device, room.cage.threads)
+        fields = job_fields(dataset, seeds, "cuda" if host.grant else "cpu", room.cage.threads)
         request = PredictRequest(**fields, inputs=spec, deadline_s=room.cage.limits.wall_s)
         outcome = rooms.predict(room, request, source, weights, inputs, files)
     outputs = []

@@ -4,11 +4,21 @@ Nothing has a default. A key that is missing, unknown or out of range is an erro
 What no policy can switch on (a network, capabilities, a host path, a writable root) has no key here.
 """
 
+import re
 import tomllib
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ByteSize, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ByteSize,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from fumehood import assets
 from fumehood.errors import PolicyError
@@ -20,6 +30,40 @@ _Size = Annotated[ByteSize, Field(ge=_MIB, le=2**50)]
 
 class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
+
+
+def _driver_node(name: str) -> str:
+    """A node of the driver's that belongs to no GPU. A GPU's own nodes are known from the driver, not from a policy."""
+    if not re.fullmatch(r"nvidia[a-z-][a-z0-9*/-]*", name):
+        raise ValueError("a node is a name under /dev that begins with nvidia and a letter or hyphen")
+    return name
+
+
+def _driver_file(path: str) -> str:
+    """A file that names the driver's maker, so that no policy can let in anything else of the host's."""
+    if not re.fullmatch(r"/(usr|lib|etc)/[\w.*+/-]+", path) or ".." in path:
+        raise ValueError("a driver file lies under /usr, /lib or /etc")
+    if not re.search(r"nvidia|/libcuda|/libnv", path):
+        raise ValueError("a driver file has nvidia, libcuda or libnv in its path")
+    return path
+
+
+def matches(path: str, patterns: tuple[str, ...]) -> bool:
+    """Whether ``path`` is one of ``patterns``, in which ``*`` stands for any part of a name and never for a ``/``."""
+    return any(re.fullmatch(re.escape(p).replace(r"\*", "[^/]*"), path) for p in patterns)
+
+
+class GpuAccess(_Frozen):
+    """What train and predict rooms may have of the host's GPUs. A prepare room never has any."""
+
+    devices: Annotated[int, Field(ge=0, le=64)]
+    """Whole GPUs or MIG instances that a run may have, together; 0 is none at all."""
+    on_request: bool
+    """A run has GPUs only where --gpus asks for them; false: without --gpus it has all there are, up to ``devices``."""
+    nodes: Annotated[tuple[Annotated[str, AfterValidator(_driver_node)], ...], Field(max_length=20)]
+    """Nodes under /dev that may come with a GPU, beside its own; a * stands for part of a name."""
+    files: Annotated[tuple[Annotated[str, AfterValidator(_driver_file)], ...], Field(max_length=100)]
+    """Driver files of the host that may be mounted with a GPU, each read-only; a * stands for part of a name."""
 
 
 class RoomLimits(_Frozen):
@@ -76,6 +120,8 @@ class Policy(_Frozen):
     """Every seed in rooms of its own, so that the seeds' independence is a fact."""
     raw_data: _Size
     """Largest raw data file that is taken in."""
+    gpu: GpuAccess
+    """GPUs that rooms may have."""
     prepare: RoomLimits
     """Limits of the room where our loader reads a data file."""
     train: RoomLimits

@@ -260,9 +260,14 @@ class RunSettings(Record):
     budget_minutes: float | None = None
     timeout_s: float | None = None
     """Wall time of one train room, where it is tighter than the policy's; None leaves the policy's."""
-    device: Literal["cpu", "cuda"] = "cpu"
+    gpus: tuple[str, ...] = ()
+    """UUIDs of the GPUs, or MIG instances, that train and predict rooms are given; none: the CPU."""
     overrides: dict[str, Any] = {}
     """Recipe fields that the user set; they win over every candidate's own."""
+
+    @property
+    def device(self) -> Literal["cpu", "cuda"]:
+        return "cuda" if self.gpus else "cpu"
 
     @property
     def design(self) -> "Design":

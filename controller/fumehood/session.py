@@ -1,7 +1,7 @@
 """Starting, continuing and looking at a run: settings are resolved, the run directory and the engine are opened.
 
 Everything that can be refused is refused before anything is made, in this order: goal, data specification, policy,
-run directory, engine.
+GPUs, run directory, engine.
 """
 
 import platform
@@ -22,6 +22,7 @@ from fumehood.recorder import Recorder
 from fumehood.records import Goal, Run, RunSettings
 from fumehood.research import Research
 from fumehood.run_directory import RunDirectory
+from fumehood.sandbox import gpus as host_gpus
 from fumehood.sandbox.host import open_host
 from fumehood.scoring.metrics import METRICS
 
@@ -37,11 +38,19 @@ class Session:
 
 
 def settings(
-    goal_text: str, *, data: str | None, name: str | None, planner: str, policy: str, **rest: Any
+    goal_text: str,
+    *,
+    data: str | None,
+    name: str | None,
+    planner: str,
+    policy: str,
+    gpus: str | None = None,
+    **rest: Any,
 ) -> RunSettings:
     """Resolve what the user asked for. Raises UsageError for a goal, data set or number that cannot be used.
 
     ``planner``: ``auto`` is the search planner, because no language model can be configured in this version.
+    ``gpus``: see ``gpus.resolve``, which raises EngineError; None where the user said nothing.
     """
     for what, text in (("goal", goal_text), ("data specification", data), ("name", name)):
         if text is not None and not _is_unicode(text):
@@ -68,6 +77,7 @@ def settings(
         data=spec.text,
         planner="search" if planner == "auto" else planner,
         policy=policy,
+        gpus=host_gpus.resolve(gpus, limits),
         **rest,
     )
 
@@ -111,7 +121,7 @@ def look(path: Path) -> Session:
 
 def _research(record: Recorder, progress: Progress) -> Session:
     planner = SearchPlanner(seed=record.run.settings.seed)
-    with progress, open_host(record.policy, record.run.run_id) as host:
+    with progress, open_host(record.policy, record.run.run_id, uuids=record.run.settings.gpus) as host:
         try:
             Research(record, host, planner, progress).run()
         except BaseException:

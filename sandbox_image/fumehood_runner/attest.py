@@ -8,10 +8,11 @@ import importlib.metadata
 import os
 import platform
 import resource
+import stat
 from pathlib import Path
 from typing import Literal
 
-from fumehood_runner import process
+from fumehood_runner import gpus, process
 from fumehood_shared import paths
 from fumehood_shared.messages import Attestation, MountFact
 
@@ -56,7 +57,9 @@ def attest(role: Role, environment: tuple[str, ...]) -> Attestation:
         pids_limit=_limit("pids/pids.max", "pids.max"),
         hostname=os.uname().nodename,
         kernel=os.uname().release,
-        cuda_devices=_cuda_devices(),
+        gpus=gpus.listed(),
+        cuda=gpus.cuda_says(),
+        confinement=_confinement(),
         versions=_versions(),
     )
 
@@ -83,8 +86,23 @@ def _mounts() -> tuple[MountFact, ...]:
         left, _, right = line.partition(" - ")
         fields, kind = left.split(" "), right.split(" ")
         options = {*fields[5].split(","), *(kind[2].split(",") if len(kind) > 2 else ())}
-        facts.append(MountFact(path=fields[4], fstype=kind[0], options=tuple(sorted(o[:200] for o in options))[:100]))
+        options_told = tuple(sorted(o[:200] for o in options))[:100]
+        facts.append(MountFact(path=fields[4], fstype=kind[0], options=options_told, kind=_kind_of(fields[4])))
     return tuple(facts[:500])
+
+
+def _kind_of(path: str) -> Literal["file", "folder", "socket", "device", "other"] | None:
+    try:
+        mode = os.lstat(path).st_mode
+    except OSError:
+        return None
+    if stat.S_ISREG(mode):
+        return "file"
+    if stat.S_ISDIR(mode):
+        return "folder"
+    if stat.S_ISSOCK(mode):
+        return "socket"
+    return "device" if stat.S_ISCHR(mode) or stat.S_ISBLK(mode) else "other"
 
 
 def _devices() -> tuple[str, ...]:
@@ -124,9 +142,12 @@ def _limit(v1: str, v2: str) -> int | None:
     return None
 
 
-def _cuda_devices() -> tuple[str, ...]:
-    """GPU device nodes. Asking CUDA would initialise it, and a CUDA parent cannot fork."""
-    return tuple(sorted(p.name for p in Path("/dev").glob("nvidia[0-9]*")))
+def _confinement() -> str | None:
+    """AppArmor's own file first: where two security modules are stacked, the other one shows the first of them."""
+    for name in ("apparmor/current", "current"):
+        with contextlib.suppress(OSError):
+            return (Path("/proc/self/attr") / name).read_text().rstrip("\n\0")[:200] or None
+    return None
 
 
 def _versions() -> dict[str, str]:

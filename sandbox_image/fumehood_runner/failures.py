@@ -23,7 +23,7 @@ _FRAMES: Final = 100
 _FULL: Final = {errno.ENOMEM, errno.ENOSPC, errno.EDQUOT}
 
 _OUT_OF_MEMORY: Final = re.compile(
-    r"DefaultCPUAllocator|can't allocate memory|not enough memory|out of memory|CUBLAS_STATUS_ALLOC_FAILED",
+    r"DefaultCPUAllocator|can't allocate memory|not enough memory|out of memory|CU\w+_ALLOC(ATION)?_FAILED",
     re.IGNORECASE,
 )
 _SHAPE: Final = re.compile(

@@ -30,6 +30,11 @@ def harden_supervisor() -> None:
         signal.signal(number, signal.SIG_IGN)
 
 
+def allow_dumping() -> None:
+    """Undo ``harden_supervisor`` in a process that was forked from the supervisor and shares nothing with it."""
+    _prctl(_PR_SET_DUMPABLE, 1)
+
+
 def become_worker(log: int) -> None:
     """Turn a fresh fork into a worker: no descriptor but a capped log, default signals, first for the OOM killer."""
     null = os.open(os.devnull, os.O_RDONLY)
@@ -41,7 +46,7 @@ def become_worker(log: int) -> None:
         signal.signal(caught, signal.SIG_DFL)
     signal.set_wakeup_fd(-1)
     # A non-dumpable process's /proc entries belong to root, oom_score_adj among them.
-    _prctl(_PR_SET_DUMPABLE, 1)
+    allow_dumping()
     Path("/proc/self/oom_score_adj").write_text("1000")
 
 

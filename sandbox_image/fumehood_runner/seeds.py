@@ -86,16 +86,34 @@ class _Story:
 def warm_up() -> None:
     """Load what a first training step loads lazily, before any job exists.
 
-    Uses the CPU and one thread, so that no thread pool exists when the supervisor forks.
+    Uses the CPU and one thread, so that no thread pool exists when the supervisor forks. Not for a room with a GPU:
+    there a backward pass and an optimiser's step count the GPUs, whatever they compute on (see ``warm_up_on_gpu``).
     """
-    torch.set_num_threads(1)
-    spare_the_compiler()
+    _prepare_parent()
     model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.ReLU(), nn.Flatten(), nn.Linear(8, 2))
     optimizer = torch.optim.AdamW(model.parameters())
     loss = nn.functional.cross_entropy(model(torch.zeros(2, 1, 4, 4)), torch.zeros(2, dtype=torch.int64))
     torch.autograd.backward(loss)
     nn.utils.clip_grad_norm_(model.parameters(), 1.0)
     optimizer.step()
+
+
+def warm_up_on_gpu() -> None:
+    """What can be loaded beforehand where there is a GPU. Touches no CUDA: every worker initialises it for itself.
+
+    Seen with a CUDA build of torch and a driver library that tells who calls it: ``warm_up`` initialises the driver,
+    this does not.
+    """
+    _prepare_parent()
+    with torch.no_grad():
+        nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.ReLU(), nn.Flatten(), nn.Linear(8, 2))(
+            torch.zeros(2, 1, 4, 4)
+        )
+
+
+def _prepare_parent() -> None:
+    torch.set_num_threads(1)
+    spare_the_compiler()
 
 
 def train_seed(request: TrainRequest, index: int, exchange: Path, data: Path, *, started: float) -> WorkerReport:
@@ -139,7 +157,7 @@ def _told(story: _Story, work: Callable[[], None]) -> WorkerReport:
 
 def _prepare_process(job: JobBase, index: int) -> None:
     """Before a byte of the candidate is read: its share of the threads, its seeds, torch's algorithms."""
-    torch.set_num_threads(max(1, job.threads // len(job.seeds)))
+    torch.set_num_threads(max(1, job.threads // job.at_once))
     choose_algorithms(job.deterministic)
     seed_everything(job.seeds[index].seed)
 

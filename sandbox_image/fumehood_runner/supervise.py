@@ -82,9 +82,10 @@ def _warm_prepare() -> None:
 
 
 def _warm_torch() -> None:
-    from fumehood_runner.seeds import warm_up
+    from fumehood_runner import gpus
+    from fumehood_runner.seeds import warm_up, warm_up_on_gpu
 
-    warm_up()
+    (warm_up_on_gpu if gpus.are_here() else warm_up)()
 
 
 def _keep_for_good() -> None:
@@ -133,9 +134,7 @@ def _predict(started: float) -> Message:
 
 
 def _job_reply(request: TrainRequest | PredictRequest, started: float, job: Job) -> JobReply:
-    # One after another on a GPU: each worker initialises CUDA itself, since a process that did cannot fork.
-    at_once = len(request.seeds) if request.device == "cpu" else 1
-    crew = Crew(job, count=len(request.seeds), at_once=at_once, deadline=started + request.deadline_s)
+    crew = Crew(job, count=len(request.seeds), at_once=request.at_once, deadline=started + request.deadline_s)
     first, *rest = (worker.report() for worker in crew.run())
     # The seeds' models are alike, and 64 long summaries would not fit into one result.
     reports = (first, *(report.model_copy(update={"summary": None}) for report in rest))
@@ -237,6 +236,9 @@ class Crew:
     def _start_more(self, selector: selectors.BaseSelector) -> bool:
         """Fill the free places; True while anyone runs."""
         running = sum(w.status is None for w in self._workers)
+        if self._waiting and self._workers and not running:
+            # Whoever the seed before left behind holds memory, on a GPU all of it, that the next one is to have.
+            process.kill_everyone_else()
         while self._waiting and running < self._at_once:
             worker = self._fork(self._waiting.pop(0))
             self._workers.append(worker)

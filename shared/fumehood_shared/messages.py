@@ -279,6 +279,11 @@ class JobBase(Message):
     deterministic: bool = True
     deadline_s: Deadline
 
+    @property
+    def at_once(self) -> int:
+        """Seeds that run at the same time. On a GPU one after another, each with all of its memory."""
+        return len(self.seeds) if self.device == "cpu" else 1
+
 
 class TrainRequest(JobBase):
     """Build and train ``in/model.py`` on ``/data/{inputs,targets}.bin``."""
@@ -378,6 +383,16 @@ class MountFact(Message):
     path: str = Field(max_length=4096)
     fstype: str = Field(max_length=100)
     options: Annotated[tuple[str, ...], Field(max_length=100)]
+    kind: Literal["file", "folder", "socket", "device", "other"] | None = None
+    """What lies at ``path``; None where it may not be looked at."""
+
+
+class GpuFact(Message):
+    """A GPU that the driver lists."""
+
+    uuid: str = Field(max_length=100)
+    nodes: Annotated[tuple[str, ...], Field(max_length=16)]
+    """Names under /dev through which it is reached, there or not."""
 
 
 class Attestation(Message):
@@ -413,6 +428,11 @@ class Attestation(Message):
     pids_limit: int | None
     hostname: str = Field(max_length=200)
     kernel: str = Field(max_length=200)
-    cuda_devices: Annotated[tuple[str, ...], Field(max_length=64)] = ()
+    gpus: Annotated[tuple[GpuFact, ...], Field(max_length=64)] | None
+    """As the driver lists them in /proc, which may be all of the host's; None where it shows no list."""
+    cuda: str | None = Field(max_length=500)
+    """``works``, or what went wrong when CUDA was tried in a process of its own; None where there is no GPU."""
+    confinement: str | None = Field(max_length=200)
+    """Label of this process under AppArmor or SELinux; None where the kernel shows none."""
     versions: dict[str, str]
     """python, torch and so on."""

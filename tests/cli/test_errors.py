@@ -1,6 +1,7 @@
 """Bad input yields what happened and what to do, the documented exit code, and never a traceback."""
 
 import json
+import shutil
 
 import pytest
 from commands import fumehood
@@ -9,6 +10,7 @@ from fumehood import assets
 
 pytestmark = pytest.mark.unit
 GOAL = ("run", "--goal", "Classify digits with >95% accuracy", "--data", "digits")
+GPU = "GPU-5d5ba0d6-d33d-2b2c-524d-9e3d8d2b8a77"
 BAD = {
     "no command of that name": (("rnu",), "rnu"),
     "no goal": (("run", "--data", "digits"), "--goal"),
@@ -28,6 +30,9 @@ BAD = {
     "unknown metric": ((*GOAL, "--metric", "beauty"), "beauty"),
     "unknown planner": ((*GOAL, "--planner", "oracle"), "oracle"),
     "unknown option": ((*GOAL, "--gpu"), "--gpu"),
+    "no number of GPUs": ((*GOAL, "--gpus", "2x"), "--gpus '2x'"),
+    "zero GPUs": ((*GOAL, "--gpus", "0"), "neither none, auto"),
+    "the same GPU twice": ((*GOAL, "--policy", "gpu", "--gpus", f"{GPU},{GPU}"), "distinct UUIDs"),
     "unknown policy": ((*GOAL, "--policy", "lax"), "shipped policies: "),
     "unknown policy for the doctor": (("doctor", "--policy", "lax"), "shipped policies: "),
     "unknown policy to show": (("policy", "show", "lax"), "shipped policies: "),
@@ -103,6 +108,30 @@ def test_without_an_engine_the_ways_out_are_told(tmp_path, arguments):
     assert (done.code, done.json["exit_code"], done.json["error"]["kind"]) == (6, 6, "engine")
     assert "nobody.sock" in done.json["error"]["message"]
     assert "rootless Docker" in done.json["error"]["hint"]
+
+
+GPUS_THAT_CANNOT_BE_HAD = {
+    ("--gpus", "1"): "policy standard allows none",
+    ("--gpus", "auto"): "policy standard allows none",
+    ("--gpus", GPU, "--policy", "ci"): "policy ci allows none",
+    ("--policy", "gpu"): "a GPU is asked for, and the engine's host has none",
+    ("--policy", "gpu", "--gpus", "2"): "2 GPUs are asked for, and the engine's host has none",
+    ("--policy", "gpu", "--gpus", GPU): f"{GPU} is asked for, and the engine's host has none",
+    ("--policy", "gpu", "--gpus", "9"): "policy gpu allows at most 8",
+    ("--policy", "strict", "--gpus", "1"): "needs gVisor's nvproxy",
+}
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("options", GPUS_THAT_CANNOT_BE_HAD, ids=" ".join)
+def test_a_gpu_that_cannot_be_had_is_said_and_nothing_is_begun(tmp_path, options):
+    if shutil.which("nvidia-smi"):
+        pytest.skip("this machine has a GPU")
+    done = fumehood(*GOAL, *options, "--workdir", str(tmp_path / "run"), "--json")
+    assert (done.code, done.json["exit_code"], done.json["error"]["kind"]) == (6, 6, "engine")
+    assert GPUS_THAT_CANNOT_BE_HAD[options] in done.json["error"]["message"]
+    assert "--gpus none" in done.json["error"]["hint"]
+    assert not (tmp_path / "run").exists()
 
 
 def test_without_an_engine_the_doctor_still_looks_at_the_rest(tmp_path):

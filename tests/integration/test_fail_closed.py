@@ -3,6 +3,7 @@
 The engine here is the real one behind a thin proxy that alters one thing: what it is asked, or what it answers.
 """
 
+import socket
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -75,6 +76,7 @@ ANSWERS: list[tuple[str, Change]] = [
     ("HostConfig.Privileged:", host_config(Privileged=True)),
     ("HostConfig.Binds:", host_config(Binds=["/:/host"])),
     ("HostConfig.Devices:", host_config(Devices=[{"PathOnHost": "/dev/sda"}])),
+    ("HostConfig.DeviceRequests:", host_config(DeviceRequests=[{"Driver": "nvidia", "Count": -1}])),
     ("HostConfig.PidMode:", host_config(PidMode="host")),
     ("HostConfig.IpcMode:", host_config(IpcMode="host")),
     ("HostConfig.UsernsMode:", host_config(UsernsMode="host")),
@@ -86,6 +88,7 @@ ANSWERS: list[tuple[str, Change]] = [
     ("Config.User:", config(User="")),
     ("Config.StdinOnce:", config(StdinOnce=False)),
     ("Config.Entrypoint:", config(Entrypoint=["/bin/sh"])),
+    ("Config.Env: NVIDIA_VISIBLE_DEVICES is set", config(Env=["NVIDIA_VISIBLE_DEVICES=all"])),
     ("Config.Env: LD_PRELOAD is set", config(Env=["LD_PRELOAD=/exchange/x.so"])),
     ("Image:", lambda thing: thing.update(Image="sha256:" + "0" * 64)),
     ("Mounts:", lambda thing: thing["Mounts"][0].update(RW=not thing["Mounts"][0]["RW"])),
@@ -142,6 +145,7 @@ def lying(host: Host, request: Change) -> Altered:
 
     def pretend(answer: dict[str, Any]) -> None:
         answer["HostConfig"] = dict(asked["HostConfig"])
+        answer["Mounts"] = [mount for mount in answer["Mounts"] if mount["Type"] == "volume"]
 
     return Altered(host.api, request=deviate, container=pretend)
 
@@ -176,6 +180,24 @@ def test_an_engine_that_lies_is_found_out_from_inside_before_foreign_bytes_enter
     assert field in caught.value.what
     assert "extract-to-dir" not in actions(lab.host, since, room.cage.name)
     assert traces.left(lab.host.api) == []
+
+
+def test_a_gpu_node_a_driver_file_and_a_socket_that_were_not_granted_are_found_from_inside(
+    lab: Lab, tmp_path: Path
+) -> None:
+    library, end = tmp_path / "library", tmp_path / "socket"
+    library.write_bytes(b"x")
+    node = {"PathOnHost": "/dev/null", "PathInContainer": "/dev/nvidia0", "CgroupPermissions": "rwm"}
+    binds = [f"{library}:/usr/lib/x86_64-linux-gnu/libcuda.so.1:ro", f"{end}:/run/nvidia-persistenced/socket"]
+    room = replace(lab.host, api=lying(lab.host, _set(Devices=[node], Binds=binds))).room("train", lab.volume)
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(end))
+        with room, pytest.raises(EngineError) as caught:
+            room.ready()
+    assert "devices: nvidia0 is not expected" in caught.value.what
+    assert "mounts: /usr/lib/x86_64-linux-gnu/libcuda.so.1 (" in caught.value.what
+    assert "mounts: /run/nvidia-persistenced/socket is a socket" in caught.value.what
+    assert "cuda: expected None, seen 'AssertionError: Torch not compiled with CUDA" in caught.value.what
 
 
 def test_the_control_shows_that_the_engine_notes_bytes_that_enter(lab: Lab, tmp_path: Path) -> None:

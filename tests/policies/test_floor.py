@@ -11,14 +11,19 @@ from hypothesis import strategies as st
 from fumehood import floor, policy, session
 from fumehood.errors import PolicyError
 from fumehood.floor import Floor, enforce
-from fumehood.policy import Policy, RoomLimits
+from fumehood.policy import GpuAccess, Policy, RoomLimits
 
 pytestmark = pytest.mark.unit
 
 MIB = 1024 * 1024
 ROOMS = ("prepare", "train", "predict")
 STANDARD = policy.load("standard").model_dump()
-KEYS = ["raw_data", *(f"{room}.{key}" for room in ROOMS for key in RoomLimits.model_fields)]
+TABLES = ("gpu", *ROOMS)
+LISTS = {
+    "gpu.nodes": ["nvidiactl", "nvidia-uvm", "nvidia-caps/nvidia-cap*"],
+    "gpu.files": ["/usr/lib64/libcuda.so.*", "/usr/lib64/libnvidia-*.so.*", "/usr/bin/nvidia-smi"],
+}
+KEYS = ["raw_data", "gpu.devices", *(f"{room}.{key}" for room in ROOMS for key in RoomLimits.model_fields)]
 
 amounts = st.integers(min_value=1, max_value=64)
 
@@ -34,8 +39,15 @@ def room_limits(draw: st.DrawFn) -> dict[str, Any]:
 
 
 @st.composite
+def gpu_access(draw: st.DrawFn) -> dict[str, Any]:
+    """Few devices and short lists, so that one is often part of another."""
+    lists = {key.removeprefix("gpu."): tuple(draw(st.sets(st.sampled_from(some)))) for key, some in LISTS.items()}
+    return {**lists, "devices": draw(st.integers(0, 4)), "on_request": draw(st.booleans())}
+
+
+@st.composite
 def policies(draw: st.DrawFn) -> Policy:
-    rooms = {room: draw(room_limits()) for room in ROOMS}
+    rooms = {"gpu": draw(gpu_access()), **{room: draw(room_limits()) for room in ROOMS}}
     runtime, isolate = draw(st.sampled_from(["runc", "runsc"])), draw(st.booleans())
     return Policy.model_validate(
         {**STANDARD, **rooms, "runtime": runtime, "isolate_seeds": isolate, "raw_data": draw(amounts) * MIB}
@@ -50,8 +62,8 @@ def floors(draw: st.DrawFn) -> Floor:
 
 
 def flat(values: dict[str, Any]) -> dict[str, Any]:
-    rooms = {f"{room}.{key}": value for room in ROOMS for key, value in values[room].items()}
-    return {**{key: value for key, value in values.items() if key not in ROOMS}, **rooms}
+    tables = {f"{table}.{key}": value for table in TABLES for key, value in values[table].items()}
+    return {**{key: value for key, value in values.items() if key not in TABLES}, **tables}
 
 
 def looser(key: str, asked: Any, limit: Any) -> bool:
@@ -60,8 +72,10 @@ def looser(key: str, asked: Any, limit: Any) -> bool:
         return False
     if key == "runtime":
         return (asked, limit) == ("runc", "runsc")
-    if key == "isolate_seeds":
+    if key in ("isolate_seeds", "gpu.on_request"):
         return limit is True and asked is False
+    if key in LISTS:
+        return any(entry not in limit for entry in asked)
     return asked != limit if key == "seccomp" else asked > limit
 
 
@@ -97,7 +111,7 @@ def allowed(given: Policy, bounds: list[Floor]) -> bool:
 
 @pytest.mark.parametrize("key", KEYS)
 def test_one_unit_more_than_a_floor_is_refused_with_field_values_and_file(key: str) -> None:
-    given = policy.load("standard")
+    given = policy.load("gpu")
     value = flat(given.model_dump())[key]
     assert enforce(given, [Floor("/etc/floor.toml", {key: value})]) is given
     with pytest.raises(PolicyError) as refusal:
@@ -109,7 +123,9 @@ def test_one_unit_more_than_a_floor_is_refused_with_field_values_and_file(key: s
 
 
 def test_every_field_of_a_policy_can_be_bounded() -> None:
-    assert set(flat(STANDARD)) == {*KEYS, "name", "description", "runtime", "seccomp", "isolate_seeds"}
+    others = {"name", "description", "runtime", "seccomp", "isolate_seeds", "gpu.on_request", *LISTS}
+    assert set(flat(STANDARD)) == {*KEYS, *others}
+    assert {key.removeprefix("gpu.") for key in flat(STANDARD) if key.startswith("gpu.")} == set(GpuAccess.model_fields)
 
 
 def test_a_looser_runtime_or_shared_seeds_are_refused() -> None:
@@ -118,6 +134,24 @@ def test_a_looser_runtime_or_shared_seeds_are_refused() -> None:
             enforce(policy.load("standard"), [Floor("f", {key: value})])
     strict = policy.load("strict")
     assert enforce(strict, [Floor("f", {"runtime": "runc", "isolate_seeds": False})]) is strict
+
+
+def test_a_floor_without_gpus_refuses_the_policy_that_gives_them_by_itself() -> None:
+    given = policy.load("gpu")
+    with pytest.raises(PolicyError, match=r"gpu\.devices is 8, and lab allows at most 0"):
+        enforce(given, [Floor("lab", {"gpu.devices": 0})])
+    with pytest.raises(PolicyError, match=r"gpu\.on_request is false, and lab allows only true"):
+        enforce(given, [Floor("lab", {"gpu.on_request": True})])
+    assert enforce(policy.load("standard"), [Floor("lab", {"gpu.devices": 0, "gpu.files": (), "gpu.nodes": ()})])
+
+
+def test_a_list_may_be_shorter_than_the_floors_and_never_longer() -> None:
+    given = policy.load("gpu")
+    assert enforce(given, [Floor("lab", {"gpu.nodes": (*given.gpu.nodes, "nvidia-nvlink")})]) is given
+    with pytest.raises(PolicyError, match=r"gpu.nodes is nvidiactl, .*, and lab allows only nvidiactl$"):
+        enforce(given, [Floor("lab", {"gpu.nodes": ("nvidiactl",)})])
+    with pytest.raises(PolicyError, match=r"lab allows only none"):
+        enforce(given, [Floor("lab", {"gpu.nodes": ()})])
 
 
 # ---- files -----------------------------------------------------------------------------------------------------------
@@ -171,6 +205,10 @@ def test_a_shipped_policy_is_a_floor_for_itself() -> None:
         ("raw_data = ", "not TOML"),
         ("memory = '1GiB'", "memory: unknown key"),
         ("[train]\nmemmory = '1GiB'", "train.memmory: unknown key"),
+        ("[gpu]\ndevice = 1", "gpu.device: unknown key"),
+        ("[gpu]\ndevices = -1", "gpu.devices:"),
+        ("[gpu]\nfiles = ['/etc/shadow']", "gpu.files.0:"),
+        ("[gpu]\nnodes = 'nvidiactl'", "gpu.nodes:"),
         ("[rooms]\nmemory = '1GiB'", "rooms: unknown key"),
         ("[train]\nmemory = 'much'", "train.memory:"),
         ("[train]\ncpus = nan", "train.cpus:"),

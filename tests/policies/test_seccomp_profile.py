@@ -26,6 +26,8 @@ syncfs shmget shmat shmctl semget semop semctl msgget msgsnd msgrcv mq_open land
 landlock_restrict_self setuid setgid setreuid setregid setresuid setresgid setfsuid setfsgid setgroups capset
 """
 NEVER = frozenset(NEVER_TEXT.split())
+ADDED_FOR_CUDA = {"memfd_create": 1, "ioctl": 50}
+"""What the profile for CUDA lets through beside the ordinary one's, and in how many rules."""
 FILTERED = {"clone", "prctl", "fcntl", "ioctl", "prlimit64", "socket", "socketpair"}
 """Let through by argument only."""
 
@@ -52,7 +54,8 @@ def test_what_is_not_named_is_refused_and_only_one_architecture_is_known(name: s
 
 @pytest.mark.parametrize("name", PROFILES)
 def test_nothing_dangerous_is_let_through(name: str) -> None:
-    assert {call for rule in allowed(name) for call in rule["names"]} & NEVER == set()
+    added = set(ADDED_FOR_CUDA) if name == "seccomp-cuda.json" else set()
+    assert {call for rule in allowed(name) for call in rule["names"]} & NEVER <= added
 
 
 @pytest.mark.parametrize("name", PROFILES)
@@ -67,7 +70,41 @@ def test_no_call_is_named_twice_unless_told_apart_by_its_arguments(name: str) ->
 
 @pytest.mark.parametrize("name", PROFILES)
 def test_calls_that_do_many_things_are_let_through_by_argument_only(name: str) -> None:
-    assert {call for rule in allowed(name) if "args" in rule for call in rule["names"]} == FILTERED
+    added = set(ADDED_FOR_CUDA) if name == "seccomp-cuda.json" else set()
+    assert {call for rule in allowed(name) if "args" in rule for call in rule["names"]} == FILTERED | added
+
+
+def test_the_profile_for_cuda_is_the_ordinary_one_and_a_few_rules_more_each_bound_to_arguments() -> None:
+    ordinary, cuda = rules("seccomp.json"), rules("seccomp-cuda.json")
+    assert cuda[: len(ordinary)] == ordinary
+    more = cuda[len(ordinary) :]
+    assert Counter(call for rule in more for call in rule["names"]) == ADDED_FOR_CUDA
+    assert all(rule["args"] and rule["action"] == "SCMP_ACT_ALLOW" for rule in more)
+
+
+def test_the_ioctls_for_cuda_are_the_drivers_own_numbers() -> None:
+    """Type F with both directions, any size, or a small number of the memory manager's: no terminal's, no disk's."""
+    more = [rule for rule in allowed("seccomp-cuda.json") if rule not in allowed("seccomp.json")]
+    for rule in more:
+        (argument,) = rule["args"]
+        if rule["names"] != ["ioctl"]:
+            continue
+        assert argument["index"] == 1
+        if argument["op"] == "SCMP_CMP_MASKED_EQ":
+            assert argument["value"] == 0xFFFF_FFFF_C000_FFFF
+            assert argument["valueTwo"] & ~0xFF == 0xC000_4600
+        else:
+            assert argument["value"] in (0x3000_0001, 0x3000_0002) or 23 <= argument["value"] <= 75
+            assert argument["value"] not in (62, 63), "UVM_TOOLS_READ/WRITE_PROCESS_MEMORY: other processes' memory"
+
+
+@pytest.mark.parametrize("flags", [0x4, 0x10, 0x20, 1 << 40])
+def test_memory_without_a_file_has_no_huge_pages_and_no_unknown_flags(flags: int) -> None:
+    (rule,) = (rule for rule in allowed("seccomp-cuda.json") if rule["names"] == ["memfd_create"])
+    (mask,) = rule["args"]
+    assert (mask["index"], mask["op"], mask["valueTwo"]) == (1, "SCMP_CMP_MASKED_EQ", 0)
+    assert mask["value"] & flags
+    assert not mask["value"] & 0xB, "close-on-exec, sealing and no-exec may be asked for"
 
 
 @pytest.mark.parametrize("name", PROFILES)

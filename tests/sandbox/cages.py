@@ -5,17 +5,27 @@ from typing import Any
 
 from fumehood import policy
 from fumehood.sandbox import cage
-from fumehood.sandbox.cage import Cage, DataVolume
+from fumehood.sandbox.cage import Cage, DataVolume, Gpu, Grant
 from fumehood_shared import paths
-from fumehood_shared.messages import Attestation, MountFact
+from fumehood_shared.messages import Attestation, GpuFact, MountFact
 
 LABELS = {"fumehood.kind": "room", "fumehood.owner": "0011223344556677"}
+
+
+CARD, OTHER_CARD = (f"GPU-5d5ba0d6-d33d-2b2c-524d-9e3d8d2b8a7{k}" for k in range(2))
+INSTANCE = "MIG-c6d4f1ef-42e4-5de3-91c7-45d71c87eb3f"
+
+
+def a_grant(*gpus: Gpu, through: Any = "nvidia") -> Grant:
+    """One whole GPU, unless others are given."""
+    return Grant(gpus or (Gpu(CARD, CARD),), through, policy.load("gpu").gpu)
 
 
 def a_cage(**changes: Any) -> Cage:
     asked = {"image_id": "sha256:" + "5" * 64, "uid": 1_900_000_007, "name": "fumehood-train-1", "labels": LABELS}
     asked |= {"exchange": "fumehood-exchange-1", "data": DataVolume("fumehood-data-1")}
-    return Cage.of(policy.load("standard"), changes.pop("role", "train"), host_cpus=2, **(asked | changes))
+    given = policy.load("gpu" if changes.get("grant") else "standard")
+    return Cage.of(given, changes.pop("role", "train"), host_cpus=2, **(asked | changes))
 
 
 def inspected(of: Cage) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -23,9 +33,14 @@ def inspected(of: Cage) -> tuple[dict[str, Any], dict[str, Any]]:
     asked = copy.deepcopy(cage.create_body(of))
     host = asked.pop("HostConfig")
     host |= {"CapAdd": None, "Binds": None, "Devices": [], "PortBindings": {}, "Privileged": False, "PidMode": ""}
-    host |= {"MaskedPaths": ["/proc/kcore"], "ReadonlyPaths": ["/proc/sys"], "CpuShares": 0, "DeviceRequests": None}
+    host |= {"MaskedPaths": ["/proc/kcore"], "ReadonlyPaths": ["/proc/sys"], "CpuShares": 0}
+    host["DeviceRequests"] = [{"Count": 0, "Options": None, **request} for request in host["DeviceRequests"]] or None
     host["Ulimits"].reverse()
-    config = {**asked, "Env": ["PATH=/usr/bin"], "Labels": {"fumehood.image": "sandbox", **asked["Labels"]}}
+    config = {
+        **asked,
+        "Env": ["PATH=/usr/bin", *asked["Env"]],
+        "Labels": {"fumehood.image": "sandbox", **asked["Labels"]},
+    }
     mounts = [{"Type": "volume", "Name": of.exchange, "Destination": paths.EXCHANGE, "RW": True}]
     if of.data:
         mounts.insert(0, {"Type": "volume", "Name": of.data.name, "Destination": paths.DATA, "RW": False})
@@ -58,6 +73,34 @@ def attested(of: Cage, **changes: Any) -> Attestation:
         "rlimits": {"nofile": (limits.nofile, limits.nofile), "fsize": (file, file), "core": (0, 0), "nproc": (-1, -1)},
         "pid": 1, "dumpable": 0, "environment": (), "root_writable": False, "exchange_bytes": int(limits.exchange),
         "memory_limit": int(limits.memory), "pids_limit": limits.pids, "hostname": "room", "kernel": "6.1",
-        "cuda_devices": (), "versions": {"python": "3.11.2"},
+        "gpus": None, "cuda": None, "confinement": None, "versions": {"python": "3.11.2"},
     }  # fmt: skip
+    if of.grant:
+        seen |= _with_gpus(of.grant, seen)
     return Attestation(**(seen | changes))
+
+
+def _with_gpus(grant: Grant, seen: dict[str, Any]) -> dict[str, Any]:
+    """The same room with what NVIDIA's hook brings: nodes, a list of the granted cards, a library."""
+    cards = sorted({gpu.card for gpu in grant.gpus})
+    listed = tuple(GpuFact(uuid=card, nodes=(f"nvidia{k}", f"dri/renderD{128 + k}")) for k, card in enumerate(cards))
+    rights = [f"nvidia-caps/nvidia-cap{21 + k}" for k in range(2 * sum(gpu.is_mig for gpu in grant.gpus))]
+    nodes = ("nvidiactl", "nvidia-uvm", "nvidia-uvm-tools", *(gpu.nodes[0] for gpu in listed), *rights)
+    bound = ("ro", "nosuid", "noexec")
+    mounts = (
+        MountFact(path="/proc/driver/nvidia", fstype="tmpfs", options=("rw", "nosuid", "nodev", "noexec")),
+        MountFact(path="/proc/driver/nvidia/gpus/0000:00:1e.0", fstype="proc", options=("ro", *bound)),
+        *(MountFact(path=f"/dev/{name}", fstype="devtmpfs", options=bound, kind="device") for name in nodes),
+        driver_file("/usr/lib/x86_64-linux-gnu/libcuda.so.570.86.15"),
+    )
+    return {
+        "devices": (*seen["devices"], *nodes),
+        "mounts": (*seen["mounts"], *mounts),
+        "gpus": listed,
+        "cuda": "works",
+    }
+
+
+def driver_file(path: str, **changes: Any) -> MountFact:
+    fact = {"path": path, "fstype": "ext4", "options": ("ro", "nosuid", "nodev", "relatime"), "kind": "file"}
+    return MountFact(**(fact | changes))

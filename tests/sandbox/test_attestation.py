@@ -9,8 +9,8 @@ from fumehood_shared.messages import Attestation, MountFact
 
 pytestmark = pytest.mark.unit
 CAGE = a_cage()
-NOT_JUDGED = {"version", "kernel", "versions", "rlimits", "mounts", "devices"}
-"""Told for the record, or judged entry by entry below."""
+NOT_JUDGED = {"version", "kernel", "versions", "rlimits", "mounts", "devices", "gpus", "confinement"}
+"""Told for the record, or judged entry by entry below; GPUs and confinement in files of their own."""
 WRONG = {
     "role": "predict",
     "uid": 0,
@@ -32,7 +32,7 @@ WRONG = {
     "memory_limit": int(CAGE.limits.memory) * 2,
     "pids_limit": CAGE.limits.pids + 1,
     "hostname": "server",
-    "cuda_devices": ("nvidia0",),
+    "cuda": "works",
 }
 
 

@@ -12,11 +12,15 @@ from fumehood.sandbox.room import remove_container, remove_volume
 unit = pytest.mark.unit
 BODY = create_body(a_cage())
 HOST_FIELDS = sorted(BODY["HostConfig"])
+OFF = ("Init", "RestartPolicy", "DeviceRequests")
+"""Settings of a room without a GPU that say that something is not there."""
 CONFIG_FIELDS = sorted(set(BODY) - {"HostConfig", "Image", "Env", "Labels"})
 
 
 def other(value):
     """Something of the same kind that is not ``value``."""
+    if value is None:
+        return ["x"]
     if isinstance(value, bool):
         return not value
     if isinstance(value, int):
@@ -49,14 +53,14 @@ def test_a_changed_limit_is_named(field):
 
 
 @unit
-@pytest.mark.parametrize("field", [f for f in HOST_FIELDS if f not in ("Init", "RestartPolicy")])
+@pytest.mark.parametrize("field", [f for f in HOST_FIELDS if f not in OFF])
 def test_a_dropped_limit_is_named(field):
     problems = found(lambda c, v: c["HostConfig"].pop(field))
     assert [p for p in problems if p.startswith(f"HostConfig.{field}:")], problems
 
 
 @unit
-@pytest.mark.parametrize("field", ["Init", "RestartPolicy"])
+@pytest.mark.parametrize("field", OFF)
 def test_an_engine_may_leave_out_what_is_off(field):
     assert found(lambda c, v: c["HostConfig"].pop(field)) == []
 
@@ -103,6 +107,12 @@ def test_another_image_is_named():
 def test_a_variable_of_the_image_that_could_act_is_named(variable):
     problems = found(lambda c, v: c["Config"]["Env"].append(variable))
     assert problems == [f"Config.Env: {variable.partition('=')[0]} is set"]
+
+
+@unit
+def test_a_lost_word_to_the_vendors_runtime_is_named():
+    problems = found(lambda c, v: c["Config"]["Env"].remove("NVIDIA_VISIBLE_DEVICES=void"))
+    assert problems == ["Config.Env: NVIDIA_VISIBLE_DEVICES=void is missing"]
 
 
 @unit

@@ -9,6 +9,8 @@ import docker
 import pytest
 from containers import client, run
 
+from fumehood.sandbox.seccomp import profile
+
 __all__ = ["client"]
 
 pytestmark = [pytest.mark.attacks, pytest.mark.integration]
@@ -146,7 +148,34 @@ ALLOWED = {
     "prlimit64 of itself": (302, 0, 7, 0, 0),
 }
 
-CALLS = {**REFUSED, **REFUSED_ANYWAY, **ALLOWED, "clone3": (435, 0, 0), "x32 getpid": (0x4000_0027,)}
+FOR_CUDA = {
+    "memfd_create": REFUSED["memfd_create"],
+    "ioctl(NV_ESC_RM_CONTROL)": (16, 0, 0xC020_462A, 0),
+    "ioctl(NV_ESC_RM_CONTROL), another size": (16, 0, 0xC030_462A, 0),
+    "ioctl(UVM_INITIALIZE)": (16, 0, 0x3000_0001, 0),
+    "ioctl(UVM_REGISTER_GPU)": (16, 0, 37, 0),
+}
+"""Let through by the profile for CUDA, refused by the ordinary one. Descriptor 0 is no device of the driver's."""
+NOT_FOR_CUDA_EITHER = {
+    "memfd_create(MFD_HUGETLB)": (319, 0, 4),
+    "memfd_create(MFD_EXEC)": (319, 0, 16),
+    "ioctl(NV_ESC_EXPORT_TO_DMABUF_FD)": (16, 0, 0xC020_46D9, 0),
+    "ioctl(NV_ESC_RM_CONTROL), one direction": (16, 0, 0x4020_462A, 0),
+    "ioctl(NV_ESC_RM_CONTROL), another type": (16, 0, 0xC020_472A, 0),
+    "ioctl(NV_ESC_RM_CONTROL), high bits set": (16, 0, 0x1_C020_462A, 0),
+    "ioctl(UVM_TOOLS_READ_PROCESS_MEMORY)": (16, 0, 62, 0),
+    "ioctl(UVM_TOOLS_WRITE_PROCESS_MEMORY)": (16, 0, 63, 0),
+}
+
+CALLS = {
+    **REFUSED,
+    **REFUSED_ANYWAY,
+    **ALLOWED,
+    **FOR_CUDA,
+    **NOT_FOR_CUDA_EITHER,
+    "clone3": (435, 0, 0),
+    "x32 getpid": (0x4000_0027,),
+}
 
 ORDINARY = Path(__file__).with_name("ordinary_programs.py")
 START = (
@@ -169,6 +198,31 @@ def room(client: docker.DockerClient) -> Mapping[str, str]:
 def control(client: docker.DockerClient) -> Mapping[str, str]:
     """The same room without a filter; everything else is as it was."""
     return outcomes(client, seccomp="unconfined")
+
+
+@pytest.fixture(scope="module")
+def cuda(client: docker.DockerClient) -> Mapping[str, str]:
+    """The filter of a room with a GPU, without the GPU."""
+    return outcomes(client, seccomp=profile("seccomp-cuda.json"))
+
+
+@pytest.mark.parametrize("call", FOR_CUDA)
+def test_the_filter_for_cuda_lets_through(call: str, cuda: Mapping[str, str], room: Mapping[str, str]) -> None:
+    assert cuda[call] in ("ENOTTY", "EFAULT", "EINVAL"), "an answer of the kernel's, not of the filter's"
+    assert room[call] == "EPERM"
+
+
+@pytest.mark.parametrize("call", [*REFUSED, *REFUSED_ANYWAY, *NOT_FOR_CUDA_EITHER])
+def test_the_filter_for_cuda_refuses_all_else(call: str, cuda: Mapping[str, str], room: Mapping[str, str]) -> None:
+    assert cuda[call] == "EPERM" or call in FOR_CUDA
+    assert room[call] == "EPERM"
+
+
+@pytest.mark.parametrize("call", ["int 0x80", "x32 getpid", "clone3"])
+def test_the_filter_for_cuda_is_as_closed_to_other_interfaces(
+    call: str, cuda: Mapping[str, str], room: Mapping[str, str]
+) -> None:
+    assert cuda[call] == room[call]
 
 
 @pytest.mark.parametrize("call", REFUSED)

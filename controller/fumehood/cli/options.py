@@ -16,6 +16,11 @@ POLICY = click.option(
     metavar="NAME|FILE",
     help="Limits of the rooms (fumehood policy list).",
 )
+GPUS = click.option(
+    "--gpus",
+    metavar="none|auto|N|UUID,...",
+    help="GPUs of the rooms; auto is all there are, and at least one.  [default: as the policy says]",
+)
 RUN_DIR = click.argument("directory", type=click.Path(path_type=Path))
 
 

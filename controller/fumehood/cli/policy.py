@@ -77,5 +77,7 @@ def _shown(name: str, value: Any) -> str:
         return value.human_readable(separator=" ")
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, tuple):
+        return ", ".join(value) or "none"
     number = f"{value:g}" if isinstance(value, float) else str(value)
     return f"{number} s" if name.endswith("_s") else number

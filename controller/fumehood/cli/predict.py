@@ -18,9 +18,17 @@ from fumehood.cli.options import AS_JSON, RUN_DIR, VERBOSE
     metavar="FILE",
     help="CSV file to write.  [default: stdout]",
 )
+@click.option("--gpus", metavar="none|auto|N|UUID,...", help="GPUs to predict on.  [default: those of the run]")
 @VERBOSE
 @AS_JSON
-def predict(directory: Path, data_spec: str, output: Path | None, verbose: bool, as_json: bool) -> None:  # noqa: ARG001  # main reads it
+def predict(
+    directory: Path,
+    data_spec: str,
+    output: Path | None,
+    gpus: str | None,
+    verbose: bool,  # noqa: ARG001  # main reads it
+    as_json: bool,
+) -> None:
     """Predict new rows with a run's winner, in a room, with the encoders and scalers of its training."""
     import sys
 
@@ -31,7 +39,7 @@ def predict(directory: Path, data_spec: str, output: Path | None, verbose: bool,
 
     if as_json and output is None:
         raise UsageError("--json needs --output: both would print on stdout", "add --output FILE")
-    found = inference.predict(RunDirectory.open(directory), data_spec)
+    found = inference.predict(RunDirectory.open(directory), data_spec, gpus)
     for note in found.notes:
         click.echo(f"note: {text.plain(note)}", err=True)
     if output is None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from fumehood.cli.options import AS_JSON, POLICY, RUN_DIR, VERBOSE, Positive
+from fumehood.cli.options import AS_JSON, GPUS, POLICY, RUN_DIR, VERBOSE, Positive
 
 
 @click.command()
@@ -31,6 +31,7 @@ from fumehood.cli.options import AS_JSON, POLICY, RUN_DIR, VERBOSE, Positive
 )
 @click.option("--split-seed", type=click.IntRange(0, 2**31), default=0, show_default=True, help="Drives the split.")
 @POLICY
+@GPUS
 @click.option(
     "--timeout", type=Positive(), metavar="SECONDS", help="Wall time of training a candidate, if below the policy's."
 )
@@ -55,6 +56,7 @@ def run(
     seed: int,
     split_seed: int,
     policy: str,
+    gpus: str | None,
     timeout: float | None,
     budget_minutes: float | None,
     workdir: str | None,
@@ -78,6 +80,7 @@ def run(
         seed=seed,
         split_seed=split_seed,
         policy=policy,
+        gpus=gpus,
         timeout_s=timeout,
         budget_minutes=budget_minutes,
     )

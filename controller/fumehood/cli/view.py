@@ -255,7 +255,8 @@ def _opening_line(run: Run) -> str:
     asked = run.settings
     again = f", {words.counted(len(run.iterations), 'iteration')} done before" if run.iterations else ""
     planned = words.counted(asked.max_iterations, "iteration")
-    return f"{asked.goal.text} · data {asked.data} · policy {asked.policy} · up to {planned}{again}"
+    gpus = f" · {words.counted(len(asked.gpus), 'GPU')}" if asked.gpus else ""
+    return f"{asked.goal.text} · data {asked.data} · policy {asked.policy}{gpus} · up to {planned}{again}"
 
 
 def _room_line(number: int, role: Role, state: RoomState) -> str:

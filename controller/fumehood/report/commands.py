@@ -1,6 +1,7 @@
 """The commands that repeat a run, go on with it and use its winner, as lists of arguments.
 
-Pure. Written for a shell whose current directory is the run's own; quoting is ``shlex``'s. A test parses each of them.
+Pure. All but ``repeat`` are written for a shell whose current directory is the run's own; quoting is ``shlex``'s. A
+test has the program parse each of them as it is printed.
 """
 
 import shlex
@@ -10,23 +11,26 @@ from fumehood.records import Run, RunSettings
 from fumehood.text import plain
 
 RESUME = ("fumehood", "resume", ".")
+LONGEST = 100_000
+"""Characters of a command as text: more than the longest goal needs, every character of it quoted. A command that was
+cut would be another command."""
 REPORT = ("fumehood", "report", ".")
 PREDICT = ("fumehood", "predict", ".", "--data", "csv:NEW_ROWS.csv", "--output", "predictions.csv")
 
 
 def repeat(run: Run) -> tuple[str, ...]:
-    """The same research again: same question, data, splits, seeds and policy, into a new directory."""
+    """The same research again: same question, data, splits, seeds, policy and GPUs, into a new directory."""
     asked = run.settings
     wanted: list[tuple[str, object]] = [
         ("--goal", asked.goal.text),
         ("--data", asked.data),
-        ("--metric", asked.goal.metric),
         ("--planner", asked.planner),
         ("--max-iterations", asked.max_iterations),
         ("--num-seeds", asked.num_seeds),
         ("--seed", asked.seed),
         ("--split-seed", asked.split_seed),
         ("--policy", asked.policy),
+        ("--gpus", ",".join(asked.gpus) or "none"),
         *_optional(asked),
     ]
     return ("fumehood", "run", *(word for name, value in wanted for word in (name, str(value))))
@@ -34,17 +38,15 @@ def repeat(run: Run) -> tuple[str, ...]:
 
 def shell(arguments: Sequence[str]) -> str:
     """The command as one line to paste; characters that a terminal must not see are shown replaced."""
-    return plain(shlex.join(arguments), limit=4000)
+    return plain(shlex.join(arguments), limit=LONGEST)
 
 
 def _optional(asked: RunSettings) -> list[tuple[str, object]]:
-    options: list[tuple[str, object]] = []
-    if asked.goal.metric == "accuracy" and asked.goal.target is not None:
-        options.append(("--target-accuracy", f"{asked.goal.target:g}"))
-    if asked.budget_minutes is not None:
-        options.append(("--budget-minutes", f"{asked.budget_minutes:g}"))
-    if asked.timeout_s is not None:
-        options.append(("--timeout", f"{asked.timeout_s:g}"))
-    if asked.device == "cuda":
-        options.append(("--gpus", "1"))
-    return options
+    """What was asked for beside the goal's own words, which say the rest again."""
+    options = [
+        ("--metric", asked.metric),
+        ("--target-accuracy", asked.target),
+        ("--budget-minutes", asked.budget_minutes),
+        ("--timeout", asked.timeout_s),
+    ]
+    return [(name, value) for name, value in options if value is not None]

@@ -59,14 +59,21 @@ def _commands(run: Run) -> dict[str, str]:
 
 @cache
 def _html() -> Environment:
-    return _environment(text.html_text)
+    environment = _environment(text.html_text)
+    environment.filters["whole"] = lambda value: _whole(value, text.html_text)
+    return environment
 
 
 @cache
 def _markdown() -> Environment:
     environment = _environment(text.markdown)
-    environment.filters["fenced"] = lambda value: Markup(text.fenced(str(value)))  # noqa: S704 - escaped by text.fenced
+    environment.filters["fenced"] = lambda value: _whole(value, text.fenced)
     return environment
+
+
+def _whole(value: Any, escape: Callable[[str, int], str]) -> Markup:
+    """A command, which is of no use when it is cut."""
+    return Markup(escape(str(value), commands.LONGEST))  # noqa: S704 - just escaped
 
 
 def _environment(escape: Callable[[str], str]) -> Environment:

@@ -10,6 +10,7 @@ cannot be seen from inside are the engine's, and ``cage.differences`` compared t
 
 from collections.abc import Iterator
 
+from fumehood.sandbox import confinement, devices
 from fumehood.sandbox.cage import HOSTNAME, Cage
 from fumehood_shared import paths
 from fumehood_shared.messages import Attestation, MountFact
@@ -38,8 +39,8 @@ def differences(cage: Cage, seen: Attestation) -> list[str]:
     """What the room sees otherwise than asked, each as ``field: expected ..., seen ...``; empty if all agrees."""
     return [
         *(f"{name}: expected {want!r}, seen {got!r}" for name, want, got in _pairs(cage, seen) if want != got),
-        *(f"devices: {name} is not expected" for name in seen.devices if name not in _devices(cage)),
-        *(problem for mount in seen.mounts if (problem := _mount_problem(mount, cage))),
+        *devices.problems(cage.grant, seen, _devices(cage)),
+        *(problem for mount in seen.mounts if (problem := _mount_problem(mount, cage, seen))),
         *(f"mounts: {path} is missing" for path in _required(cage) if path not in {m.path for m in seen.mounts}),
     ]
 
@@ -67,7 +68,10 @@ def _pairs(cage: Cage, seen: Attestation) -> Iterator[tuple[str, object, object]
     yield "memory_limit", _pages(limits.memory), _unless_left_out(cage, memory, _pages(limits.memory))
     yield "pids_limit", limits.pids, _unless_left_out(cage, seen.pids_limit, limits.pids)
     yield "hostname", HOSTNAME, seen.hostname
-    yield "cuda_devices", (), seen.cuda_devices
+    yield "cuda", "works" if cage.grant else None, seen.cuda
+    if cage.confinement and not _is_gvisor(cage):  # gVisor's kernel is confined from outside, and shows no label
+        confined = confinement.is_confined(cage.confinement, seen.confinement)
+        yield "confinement", cage.confinement, cage.confinement if confined else seen.confinement
     if _is_gvisor(cage):
         yield "kernel", "gVisor's", "gVisor's" if _is_gvisor_kernel(seen.kernel) else seen.kernel
 
@@ -102,9 +106,13 @@ def _required(cage: Cage) -> list[str]:
     return ["/", paths.EXCHANGE, "/tmp", *([paths.DATA] if cage.data else [])]  # noqa: S108  # the room's own
 
 
-def _mount_problem(mount: MountFact, cage: Cage) -> str | None:
+def _mount_problem(mount: MountFact, cage: Cage, seen: Attestation) -> str | None:
+    if mount.kind == "socket":
+        return f"mounts: {mount.path} is a socket"
     options = set(mount.options)
     needed = _needed_options(mount, cage)
+    if needed is None:
+        needed = devices.needed_options(mount, cage, seen)
     if needed is None:
         return f"mounts: {mount.path} ({mount.fstype}) is not expected"
     if _is_gvisor(cage):

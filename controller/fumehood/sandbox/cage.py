@@ -5,11 +5,11 @@ confined; ``differences`` compares what the engine reports of the created contai
 engine that silently dropped or added something is thereby refused before the room starts.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
-from fumehood.policy import Policy, RoomLimits
+from fumehood.policy import GpuAccess, Policy, RoomLimits
 from fumehood.policy import Role as Role
 from fumehood.sandbox import seccomp
 from fumehood_shared import paths
@@ -17,9 +17,12 @@ from fumehood_shared import paths
 HOSTNAME = "room"
 ENTRYPOINT = ["/opt/fumehood/python", "-I", "-S", "-B", "-X", "utf8", "/opt/fumehood/enter.py"]
 
+CDI_KIND = "nvidia.com/gpu"
+"""How CDI calls the GPUs of this vendor; ``KIND=UUID`` is one of them."""
+
 _SHOWN = 300
 _MUST_BE_EMPTY = (
-    "Binds", "VolumesFrom", "CapAdd", "Devices", "DeviceRequests", "DeviceCgroupRules", "GroupAdd", "ExtraHosts",
+    "Binds", "VolumesFrom", "CapAdd", "Devices", "DeviceCgroupRules", "GroupAdd", "ExtraHosts",
     "Links", "PortBindings", "PidMode", "UTSMode", "UsernsMode", "CgroupParent", "Cgroup", "VolumeDriver", "Privileged",
     "PublishAllPorts", "OomKillDisable", "AutoRemove", "Sysctls", "StorageOpt", "Dns", "DnsOptions", "DnsSearch",
     "CpuRealtimePeriod", "CpuRealtimeRuntime",
@@ -32,6 +35,33 @@ class DataVolume:
     """A read-only volume with the training arrays."""
 
     name: str
+
+
+@dataclass(frozen=True)
+class Gpu:
+    """A whole GPU or a MIG instance."""
+
+    uuid: str
+    """``GPU-...`` or ``MIG-...``."""
+    card: str
+    """UUID of the GPU whose node leads to it: its own, or for a MIG instance that of the GPU it is part of."""
+
+    @property
+    def is_mig(self) -> bool:
+        return self.uuid != self.card
+
+
+@dataclass(frozen=True)
+class Grant:
+    """GPUs that train and predict rooms are given, and what may come with them."""
+
+    gpus: tuple[Gpu, ...]
+    through: Literal["nvidia", "cdi"]
+    """Who brings them in: the engine's NVIDIA driver, which runs the vendor's hook, or a CDI specification."""
+    access: GpuAccess
+
+
+Confinement = Literal["apparmor", "selinux"]
 
 
 @dataclass(frozen=True)
@@ -53,6 +83,10 @@ class Cage:
     """Name of the exchange volume: random, because a name that exists already would bring its old options along."""
     labels: Mapping[str, str]
     data: DataVolume | None = None
+    grant: Grant | None = None
+    """None: no GPU is in the room, and none of the driver's files."""
+    confinement: Confinement | None = None
+    """The security module by which the engine confines its containers; None where the host has none."""
 
     @classmethod
     def of(cls, policy: Policy, role: Role, *, host_cpus: int, **rest: Any) -> "Cage":
@@ -77,7 +111,7 @@ def create_body(cage: Cage) -> dict[str, Any]:
         "User": f"{cage.uid}:{cage.uid}",
         "WorkingDir": "/tmp",  # noqa: S108  # of the room, where it is a tmpfs of its own
         "Hostname": HOSTNAME,
-        "Env": [],
+        "Env": _environment(cage),
         "Labels": dict(cage.labels),
         "Tty": False,
         "OpenStdin": True,
@@ -112,8 +146,25 @@ def create_body(cage: Cage) -> dict[str, Any]:
                 "/tmp": f"rw,noexec,nosuid,nodev,size={int(limits.tmp)},nr_inodes={limits.inodes},mode=1777"  # noqa: S108
             },
             "Mounts": [_exchange_mount(cage), *([_data_mount(cage.data)] if cage.data else [])],
+            "DeviceRequests": [_device_request(cage.grant)] if cage.grant else [],
         },
     }
+
+
+def _environment(cage: Cage) -> list[str]:
+    """For the vendor's runtime, which obeys it wherever it is installed; the room's first program drops it.
+
+    The engine's NVIDIA driver sets the variable itself.
+    """
+    return [] if cage.grant and cage.grant.through == "nvidia" else ["NVIDIA_VISIBLE_DEVICES=void"]
+
+
+def _device_request(grant: Grant) -> dict[str, Any]:
+    """``compute`` and nothing beside: ``utility`` would bring the sockets of the host's daemons along."""
+    uuids = [gpu.uuid for gpu in grant.gpus]
+    if grant.through == "cdi":
+        return {"Driver": "cdi", "DeviceIDs": [f"{CDI_KIND}={uuid}" for uuid in uuids]}
+    return {"Driver": "nvidia", "DeviceIDs": uuids, "Capabilities": [["gpu", "compute"]]}
 
 
 def exchange_options(cage: Cage) -> dict[str, str]:
@@ -161,8 +212,7 @@ def differences(cage: Cage, container: Mapping[str, Any], volume: Mapping[str, A
     ]
     labels = container["Config"].get("Labels") or {}
     found += [f"Config.Labels: {key} is missing" for key in cage.labels if labels.get(key) != cage.labels[key]]
-    environment = [entry.partition("=")[0] for entry in container["Config"].get("Env") or []]
-    found += [f"Config.Env: {name} is set" for name in environment if name not in _HARMLESS_ENVIRONMENT]
+    found += _environment_differences(asked["Env"], container["Config"].get("Env") or [])
     mounts = sorted((m["Type"], m.get("Name"), m["Destination"], m["RW"]) for m in container.get("Mounts") or [])
     if mounts != _mounts_asked(cage):
         found.append(f"Mounts: asked {_mounts_asked(cage)}, got {mounts}")
@@ -171,6 +221,14 @@ def differences(cage: Cage, container: Mapping[str, Any], volume: Mapping[str, A
 
 _HARMLESS_ENVIRONMENT = ("PATH", "LANG", "LC_ALL", "GPG_KEY", "PYTHON_VERSION", "PYTHON_SHA256")
 """Variables that base images set. The supervisor drops them all; LD_PRELOAD and its like would act before it could."""
+
+
+def _environment_differences(asked: Sequence[str], got: Sequence[str]) -> Iterator[str]:
+    for entry in got:
+        name = entry.partition("=")[0]
+        if entry not in asked and name not in _HARMLESS_ENVIRONMENT:
+            yield f"Config.Env: {name} is set"
+    yield from (f"Config.Env: {entry} is missing" for entry in asked if entry not in got)
 
 
 def _config_part(asked: Mapping[str, Any]) -> dict[str, Any]:
@@ -202,7 +260,7 @@ def _normal(key: str, value: Any) -> Any:
     """Engines leave out what is empty or false, order lists as they like, and call "no restart" by two names."""
     if key == "RestartPolicy":
         return (value or {}).get("Name") or "no"
-    if key in ("Ulimits", "Mounts", "CapDrop", "SecurityOpt"):
+    if key in ("Ulimits", "Mounts", "CapDrop", "SecurityOpt", "DeviceRequests"):
         return sorted((_without_empty(item) for item in value or []), key=repr)
     return None if value in _EMPTY else _without_empty(value)
 

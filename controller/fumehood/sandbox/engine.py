@@ -48,6 +48,11 @@ class Endpoint(NamedTuple):
     """What named it, for messages."""
     tls: TLSConfig | None = None
 
+    @property
+    def is_local(self) -> bool:
+        """Whether the engine shares this machine's kernel and devices, as far as its address tells."""
+        return self.url.startswith("unix://")
+
 
 class Reached(NamedTuple):
     """An engine that answered, and where."""

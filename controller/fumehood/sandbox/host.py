@@ -8,7 +8,7 @@ import contextlib
 import os
 import pwd
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,8 +18,8 @@ from platformdirs import user_state_path
 from fumehood import floor
 from fumehood.errors import EngineError
 from fumehood.policy import Policy, Role
-from fumehood.sandbox import engine, image, reaper
-from fumehood.sandbox.cage import Cage, DataVolume
+from fumehood.sandbox import confinement, engine, gpus, image, reaper
+from fumehood.sandbox.cage import Cage, Confinement, DataVolume, Grant
 from fumehood.sandbox.image import Images
 from fumehood.sandbox.owner import Owner
 from fumehood.sandbox.room import Room, engine_errors
@@ -42,6 +42,9 @@ class Host:
     policy: Policy
     owner: Owner
     cpus: int
+    grant: Grant | None
+    """What every train and predict room is given."""
+    confinement: Confinement | None
 
     def room(self, role: Role, data: DataVolume | None = None) -> Room:
         """A room that is not created yet: entering it does that."""
@@ -57,19 +60,22 @@ class Host:
             exchange=f"fumehood-exchange-{secrets.token_hex(8)}",
             labels=self.owner.labels(role, lifetime),
             data=data,
+            grant=None if role == "prepare" else self.grant,
+            confinement=self.confinement,
         )
         return Room(self.api, cage)
 
 
 @contextlib.contextmanager
-def open_host(policy: Policy, run_id: str, *, variant: image.Variant = "cpu") -> Iterator[Host]:
+def open_host(policy: Policy, run_id: str, *, uuids: Sequence[str] = ()) -> Iterator[Host]:
     """Connect, find the image, clear what dead runs left, and watch over what is going to be made.
 
-    Raises PolicyError for a policy that is looser than the floor, however old the run that it comes from, EngineError
-    where there is no engine or image, or the engine lacks the policy's runtime.
+    Rooms are given the GPUs of these ``uuids`` (see ``gpus.resolve``), and with them the image for CUDA. Raises
+    PolicyError for a policy that is looser than the floor, however old the run that it comes from, EngineError where
+    there is no engine or image, or the engine lacks the policy's runtime or a GPU.
     """
     floor.enforce(policy, floor.read())
-    client = engine.connect()
+    endpoint, client = engine.reach()
     api = client.api
     with engine_errors("looking at it"):
         info = api.info()
@@ -78,10 +84,19 @@ def open_host(policy: Policy, run_id: str, *, variant: image.Variant = "cpu") ->
             f"policy {policy.name} needs the runtime {policy.runtime}, and the engine has {', '.join(known)}",
             "install and register it with the engine, or choose another policy (fumehood policy list)",
         )
-    images = image.find(client, variant)
+    grant = gpus.grant(uuids, policy, info, local=endpoint.is_local)
+    images = image.find(client, "cuda" if grant else "cpu")
     reaper.remove(api, reaper.find(api))
     with Owner(state_folder(), run_id) as owner, watching(owner):
-        yield Host(api=api, images=images, policy=policy, owner=owner, cpus=int(info["NCPU"]))
+        yield Host(
+            api=api,
+            images=images,
+            policy=policy,
+            owner=owner,
+            cpus=int(info["NCPU"]),
+            grant=grant,
+            confinement=confinement.of_host(info),
+        )
 
 
 def _free_uid() -> int:
