@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import unicodedata
+from xml.etree import ElementTree
 
 import pytest
 from hypothesis import given
@@ -160,3 +161,36 @@ def test_json_is_printable_ascii_and_loses_nothing(value):
 def test_json_refuses_numbers_that_json_does_not_have():
     with pytest.raises(ValueError, match="JSON compliant"):
         text.json_document({"x": float("nan")})
+
+
+@given(ANY)
+def test_json_can_stand_on_one_line(found):
+    document = text.json_document([found], indent=None)
+    assert document.count("\n") == len(document.splitlines()) == 1
+    assert json.loads(document) == [found]
+
+
+# ---- XML, SARIF --------------------------------------------------------------------------------------------------
+
+
+@given(ANY)
+def test_xml_takes_every_character_and_gives_it_back(found):
+    written = text.xml_text(found)
+    element = ElementTree.Element("x", y=written)
+    element.text = written
+    read = ElementTree.fromstring(ElementTree.tostring(element, encoding="us-ascii"))
+    assert ((read.text or ""), read.attrib["y"]) == (written, written)
+
+
+@given(ANY)
+def test_no_sarif_message_holds_a_link(found):
+    message = text.sarif_message(found)
+    assert "](" not in message
+    assert len(message.splitlines()) <= 1
+    assert not hidden(message)
+    assert message.replace(" ", "") == text.plain(found).replace(" ", "")
+
+
+def test_text_that_the_locale_could_not_decode_is_known():
+    assert text.is_unicode("é 漢")
+    assert not text.is_unicode("\udcff")

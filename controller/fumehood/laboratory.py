@@ -14,12 +14,12 @@ from tempfile import TemporaryDirectory
 from fumehood.data import order, seal
 from fumehood.evidence import Evidence, Split, check_unchanged
 from fumehood.executors import Executor, Job
-from fumehood.executors.local import Arrays, LocalExecutor
+from fumehood.executors.local import Arrays, LocalExecutor, weights_file
 from fumehood.progress import Progress
-from fumehood.records import Dataset, Design, Envelope, Score
+from fumehood.records import Dataset, Design, Envelope, Score, SeedResult
 from fumehood.sandbox.cage import DataVolume
 from fumehood.sandbox.data_volume import data_volume
-from fumehood.sandbox.host import Host
+from fumehood.sandbox.host import Host, state_folder
 from fumehood_shared import paths
 from fumehood_shared.messages import SeedSpec
 
@@ -73,7 +73,7 @@ class Laboratory:
     def job(self, number: int, source: Path, digest: str, timeout_s: float | None) -> Job:
         """The candidate in the file ``source``. Raises UsageError unless it has the SHA-256 ``digest``."""
         check_unchanged(source, digest)
-        return Job(number=number, source=source.read_text(encoding="utf-8"), seeds=self.seeds(), timeout_s=timeout_s)
+        return Job(number=number, source=source.read_bytes().decode(), seeds=self.seeds(), timeout_s=timeout_s)
 
     def seeds(self) -> tuple[SeedSpec, ...]:
         """The same for every candidate, so that comparisons are paired; orders of rows come from the secret key."""
@@ -81,6 +81,25 @@ class Laboratory:
         return tuple(
             SeedSpec(seed=seed, order=order.number(key, f"order of seed {seed}")) for seed in self.design.seeds
         )
+
+    def predict_test(self, executor: Executor, job: Job, judged: Envelope, weights: Path, into: Path) -> Envelope:
+        """Predictions for the sealed test inputs, with the weights in the folder ``weights`` that ``judged`` rests on.
+
+        Seeds that failed before have none: they stay failed, and score as the baseline again.
+        """
+        alive = {seed.seed: seed.weights_digest for seed in judged.seeds if seed.failure is None}
+        for seed, digest in alive.items():
+            check_unchanged(weights_file(weights, seed), digest)
+        job = job.model_copy(update={"seeds": tuple(seed for seed in job.seeds if seed.seed in alive)})
+        envelope = executor.predict(job, "test", weights, into)
+        found = {seed.seed: seed for seed in envelope.seeds}
+        seeds = (found.get(s.seed, SeedResult(seed=s.seed, failure=s.failure)) for s in judged.seeds)
+        return envelope.model_copy(update={"seeds": tuple(seeds)})
+
+    def open_seal(self, run_id: str) -> int:
+        """Note in this user's ledger that the test labels are about to be used; the number of this opening."""
+        ledger = seal.Ledger(state_folder() / "seal-ledger.jsonl")
+        return ledger.record_opening(self.dataset.digests["test_inputs"], run_id)
 
     def score(self, envelope: Envelope, predictions: Path, split: Split) -> Score:
         """Measure predictions that lie in the folder ``predictions`` against the labels of ``split``."""

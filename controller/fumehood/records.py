@@ -271,10 +271,9 @@ class RunSettings(Record):
 
     @property
     def design(self) -> "Design":
-        first = self.seed * self.num_seeds
         return Design(
             metric=self.goal.metric,
-            seeds=tuple(range(first, first + self.num_seeds)),
+            seeds=Design.repetitions(self.seed, self.num_seeds),
             confidence_level=self.confidence_level,
             device=self.device,
             overrides=self.overrides,
@@ -290,6 +289,11 @@ class Design(Record):
     device: Literal["cpu", "cuda"]
     overrides: dict[str, Any] = {}
     """Recipe fields that win over a candidate's own."""
+
+    @staticmethod
+    def repetitions(seed: int, count: int) -> tuple[int, ...]:
+        """``count`` seeds that ``seed`` leads to; another ``seed`` leads to others."""
+        return tuple(range(seed * count, (seed + 1) * count))
 
 
 class ImageFact(Record):

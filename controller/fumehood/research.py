@@ -6,23 +6,19 @@ is to resuming.
 
 import hashlib
 from dataclasses import dataclass
-from pathlib import Path
 
 from fumehood import decision, goal, preparation, text
 from fumehood.assembly import template
-from fumehood.data import seal
 from fumehood.errors import EngineError, InternalError
-from fumehood.evidence import check_unchanged
 from fumehood.executors import Executor, Job
-from fumehood.executors.local import weights_file
 from fumehood.journal import Pending
 from fumehood.laboratory import Laboratory
 from fumehood.planning.protocol import Planner
 from fumehood.progress import Progress
 from fumehood.recorder import Recorder
-from fumehood.records import Envelope, Iteration, Run, Sealed, SeedResult, Verdict
+from fumehood.records import Iteration, Run, Sealed, Verdict
 from fumehood.run_directory import sync, write_text
-from fumehood.sandbox.host import Host, state_folder
+from fumehood.sandbox.host import Host
 
 
 @dataclass(frozen=True)
@@ -143,13 +139,14 @@ class Research:
         if self.recorder.state.test_envelope is None:
             self.recorder.directory.fresh(folder)
             weights = self.recorder.directory.iteration(winner.number) / "weights"
-            envelope = self._predict_test(executor, winner, weights, folder)
+            job = self._job(winner.number, winner.source_digest)
+            envelope = self.laboratory.predict_test(executor, job, winner.envelope, weights, folder)
             sync(folder)
             self.recorder.note("test_predicted", envelope=envelope)
         # From here on the labels are used. What they are used for is on disk, so the seal is never opened twice.
         digest = self.recorder.dataset.digests["test_inputs"]
         if self.recorder.state.opening is None:
-            opening = seal.Ledger(state_folder() / "seal-ledger.jsonl").record_opening(digest, self.recorder.run.run_id)
+            opening = self.laboratory.open_seal(self.recorder.run.run_id)
             self.recorder.note("seal_opened", opening=opening, test_digest=digest)
         state = self.recorder.state
         if state.test_envelope is None or state.opening is None:
@@ -158,18 +155,6 @@ class Research:
         sealed = Sealed(iteration=winner.number, score=final, opening=state.opening, test_digest=digest)
         self.recorder.note("measured", sealed=sealed)
         self.progress.sealed(self.recorder.run)
-
-    def _predict_test(self, executor: Executor, winner: Iteration, weights: Path, folder: Path) -> Envelope:
-        """Predictions of the seeds that have weights; the others stay failed, and score as the baseline again."""
-        alive = {seed.seed: seed.weights_digest for seed in winner.envelope.seeds if seed.failure is None}
-        for seed, digest in alive.items():
-            check_unchanged(weights_file(weights, seed), digest)
-        job = self._job(winner.number, winner.source_digest)
-        job = job.model_copy(update={"seeds": tuple(seed for seed in job.seeds if seed.seed in alive)})
-        envelope = executor.predict(job, "test", weights, folder)
-        found = {seed.seed: seed for seed in envelope.seeds}
-        seeds = (found.get(s.seed, SeedResult(seed=s.seed, failure=s.failure)) for s in winner.envelope.seeds)
-        return envelope.model_copy(update={"seeds": tuple(seeds)})
 
     def finish(self) -> None:
         """Put the winner where users look for it, and write the reports."""

@@ -12,7 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from fumehood import __version__, floor, goal, policy, recorder, report
+from fumehood import __version__, floor, goal, policy, recorder, report, text
 from fumehood.data import specs
 from fumehood.errors import UsageError
 from fumehood.journal import fold, read
@@ -52,8 +52,8 @@ def settings(
     ``planner``: ``auto`` is the search planner, because no language model can be configured in this version.
     ``gpus``: see ``gpus.resolve``, which raises EngineError; None where the user said nothing.
     """
-    for what, text in (("goal", goal_text), ("data specification", data), ("name", name)):
-        if text is not None and not _is_unicode(text):
+    for what, said in (("goal", goal_text), ("data specification", data), ("name", name)):
+        if said is not None and not text.is_unicode(said):
             raise UsageError(f"the {what} is not valid Unicode text", "set a UTF-8 locale, or write it in ASCII")
     draft = goal.parse(goal_text, data=data, metric=rest["metric"], target=rest["target"])
     if draft.data is None:
@@ -80,15 +80,6 @@ def settings(
         gpus=host_gpus.resolve(gpus, limits),
         **rest,
     )
-
-
-def _is_unicode(text: str) -> bool:
-    """False for bytes of the command line that the locale could not decode."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _load(name: str) -> policy.Policy:

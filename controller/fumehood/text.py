@@ -17,6 +17,7 @@ _MARKDOWN = re.compile(
 _NUMBERED = re.compile(r"^(\d{1,9})([.)])(?=\s|$)")
 _FORMULA = tuple("=+-@＝＋－＠")
 _JSON_ESCAPED = re.compile("[<>&\x7f]")
+_SARIF_LINK = re.compile(r"\](?=\()")
 _ELLIPSIS = " … "
 _BAD = "\N{REPLACEMENT CHARACTER}"
 _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
@@ -65,12 +66,31 @@ def csv_cell(text: str, limit: int = 500) -> str:
     return "'" + clean if clean[:1] in _FORMULA else clean
 
 
-def json_document(value: Any) -> str:
-    """An indented JSON document in printable ASCII: safe to print, and to stand inside HTML. Nothing is lost.
+def xml_text(text: str, limit: int = 4000) -> str:
+    """Text for XML content or an attribute, before a serialiser quotes it: no character that XML 1.0 forbids."""
+    return block(text, limit)
 
-    Raises ``ValueError`` for NaN and infinity, which JSON does not have.
+
+def sarif_message(text: str, limit: int = 1000) -> str:
+    """A plain-text message of a SARIF log, in which brackets and parentheses make no link."""
+    return _SARIF_LINK.sub("] ", plain(text, limit))
+
+
+def is_unicode(text: str) -> bool:
+    """False for bytes of the command line or the file system that the locale could not decode."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def json_document(value: Any, indent: int | None = 2) -> str:
+    """A JSON document in printable ASCII: safe to print, and to stand inside HTML. Nothing is lost.
+
+    ``indent`` None puts it on one line. Raises ``ValueError`` for NaN and infinity, which JSON does not have.
     """
-    dumped = json.dumps(value, indent=2, ensure_ascii=True, allow_nan=False)
+    dumped = json.dumps(value, indent=indent, ensure_ascii=True, allow_nan=False)
     return _JSON_ESCAPED.sub(lambda m: f"\\u{ord(m[0]):04x}", dumped) + "\n"
 
 

@@ -40,7 +40,9 @@ def test_help_exits_with_zero(path, flag):
     assert done.out.startswith(f"Usage: fumehood {' '.join(path)}".rstrip())
 
 
-@pytest.mark.parametrize("arguments", [("--help",), ("run", "--help"), ("data", "list"), ("--version",)], ids=" ".join)
+@pytest.mark.parametrize(
+    "arguments", [("--help",), ("run", "--help"), ("check", "--help"), ("data", "list"), ("--version",)], ids=" ".join
+)
 def test_nothing_heavy_is_imported_for_it(arguments):
     listing = f"print([m for m in {HEAVY} if m in sys.modules], file=sys.stderr)"
     done = started(*arguments, after=listing)
@@ -54,5 +56,5 @@ def test_the_version_is_told():
 
 
 def test_the_documented_commands_are_there():
-    expected = {"run", "resume", "report", "predict", "data", "policy", "image", "doctor", "gc"}
+    expected = {"run", "check", "resume", "report", "predict", "data", "policy", "image", "doctor", "gc"}
     assert expected <= {path[0] for path in COMMANDS if path}

@@ -3,6 +3,7 @@
 A file per group of commands. They import nothing heavy at the top: ``fumehood --help`` must be instant.
 """
 
+import itertools
 import json
 import sys
 from typing import Any, NoReturn
@@ -10,6 +11,7 @@ from typing import Any, NoReturn
 import click
 
 from fumehood import __version__
+from fumehood.cli.check import check
 from fumehood.cli.data import data
 from fumehood.cli.doctor import doctor
 from fumehood.cli.gc import gc
@@ -31,26 +33,22 @@ def cli() -> None:
     """
 
 
-for command in (run, resume, report, predict, data, policy, image, doctor, gc):
+for command in (run, check, resume, report, predict, data, policy, image, doctor, gc):
     cli.add_command(command)
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line and exit with one of the documented codes."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    as_json, verbose = "--json" in arguments, "--verbose" in arguments
+    as_json, verbose = _wants_json(arguments), "--verbose" in arguments
     try:
         code = cli.main(args=arguments, prog_name="fumehood", standalone_mode=False)
         sys.exit(code if isinstance(code, int) else 0)
     except click.exceptions.Exit as stop:
         sys.exit(stop.exit_code)
     except (click.Abort, KeyboardInterrupt):
-        _fail(
-            FumehoodError("interrupted", "a run can be continued: fumehood resume DIR"),
-            INTERRUPTED,
-            "interrupted",
-            as_json,
-        )
+        hint = "start it again" if arguments[:1] == ["check"] else "a run can be continued: fumehood resume DIR"
+        _fail(FumehoodError("interrupted", hint), INTERRUPTED, "interrupted", as_json)
     except click.ClickException as error:
         where = (
             f"{error.ctx.command_path} --help"
@@ -72,6 +70,12 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         _fail(bug, bug.exit_code, bug.kind, as_json)
 
 
+def _wants_json(arguments: list[str]) -> bool:
+    """Whether a failure is to be told as a JSON document too, before the arguments could be parsed."""
+    said = [*itertools.pairwise(arguments), *(tuple(word.split("=", 1)) for word in arguments)]
+    return "--json" in arguments or ("--format", "json") in said
+
+
 def _storage(error: OSError) -> FumehoodError:
     place = f" ({error.filename})" if error.filename else ""
     hint = "make room or give permission; then: fumehood resume DIR, or fumehood report DIR if the run had finished"
@@ -79,19 +83,26 @@ def _storage(error: OSError) -> FumehoodError:
 
 
 def _fail(error: FumehoodError, code: int, kind: str, as_json: bool) -> NoReturn:
-    from fumehood import text
-
     if as_json:
+        from fumehood import text
+
         emit(
             {
                 "error": {"kind": kind, "message": text.plain(error.what, 2000), "hint": text.plain(error.hint)},
                 "exit_code": code,
             }
         )
+    say(error)
+    sys.exit(code)
+
+
+def say(error: FumehoodError) -> None:
+    """Tell a person on stderr what happened and what to do."""
+    from fumehood import text
+
     click.echo(f"fumehood: {text.plain(error.what, 2000)}", err=True)
     if error.hint:
         click.echo(f"  what to do: {text.plain(error.hint)}", err=True)
-    sys.exit(code)
 
 
 def emit(document: dict[str, Any]) -> None:

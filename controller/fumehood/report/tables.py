@@ -112,7 +112,11 @@ def failures(run: Run) -> tuple[FailureRow, ...]:
 
 
 def rooms(run: Run) -> tuple[RoleRow, ...]:
-    seen = [room for one in run.iterations for room in one.envelope.rooms]
+    return room_rows([room for one in run.iterations for room in one.envelope.rooms])
+
+
+def room_rows(seen: Sequence[RoomFacts]) -> tuple[RoleRow, ...]:
+    """One row for each role that rooms were ``seen`` in."""
     roles = ("prepare", "train", "predict")
     return tuple(_role_row(role, of) for role in roles if (of := [room for room in seen if room.role == role]))
 
