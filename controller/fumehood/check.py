@@ -23,6 +23,7 @@ from fumehood.progress import Progress
 from fumehood.records import Design, Envelope, Goal, Record, Score
 from fumehood.report import words
 from fumehood.run_directory import write_text
+from fumehood.sandbox import gpus
 from fumehood.sandbox.host import Host, open_host
 from fumehood.scoring.metrics import find
 from fumehood.verdicts import format_named
@@ -44,6 +45,8 @@ class CheckSettings(Record):
     num_seeds: int
     seed: int
     split_seed: int
+    gpus: str | None = None
+    """The value of ``--gpus``; None leaves it to the policy."""
     timeout_s: float | None = None
     budget_minutes: float | None = None
     final: bool = False
@@ -57,6 +60,8 @@ def check(asked: CheckSettings, candidate: Candidate, workdir: Path | None, prog
     Raises UsageError for what cannot be used. What stops a check later is in the verdict, and not raised.
     """
     limits = floor.enforce(policy.load(asked.policy), floor.read())
+    if asked.gpus is not None:
+        gpus.parse(asked.gpus)
     _expect_usable(asked, specs.parse(asked.data, int(limits.raw_data)))
     with _folder(workdir) as folder:
         found = Check(asked, candidate, limits, folder, progress).run()
@@ -122,7 +127,8 @@ class Check:
     def run(self) -> Checked:
         try:
             run_id = f"check_{secrets.token_hex(8)}"
-            with self.progress, open_host(self.policy, run_id) as host:
+            uuids = gpus.resolve(self.asked.gpus, self.policy)
+            with self.progress, open_host(self.policy, run_id, uuids=uuids) as host:
                 self._try(host, run_id)
         except (HostileOutputError, BudgetError, EngineError) as error:
             self._stopped(error)
@@ -141,19 +147,19 @@ class Check:
         dataset, facts = preparation.prepare(host, sealed, self.asked.data, self.asked.split_seed)
         wanted = _goal(self.asked, dataset.task)
         self._note(dataset=dataset, prepared=facts, goal=wanted)
-        laboratory = Laboratory(host, sealed, sealed / "scratch", dataset, self._design(wanted), self.progress)
+        laboratory = Laboratory(host, sealed, sealed / "scratch", dataset, self._design(host, wanted), self.progress)
         envelope = self._evaluate(laboratory)
         self._note(envelope=envelope)
         self._expect_in_budget(envelope)
         self._judge(envelope, self._measure(laboratory, envelope, run_id), wanted)
 
-    def _design(self, wanted: Goal) -> Design:
+    def _design(self, host: Host, wanted: Goal) -> Design:
         asked = self.asked
         return Design(
             metric=wanted.metric,
             seeds=Design.repetitions(asked.seed, asked.num_seeds),
             confidence_level=asked.confidence_level,
-            device="cpu",
+            device="cuda" if host.grant else "cpu",
         )
 
     def _evaluate(self, laboratory: Laboratory) -> Envelope:
