@@ -1,19 +1,19 @@
 """First program of every room: a clean process, an import path of our own, then the supervisor.
 
-The interpreter runs it as PID 1 with ``-I -S -B``: no user site, no ``.pth`` files, no bytecode written. What the
-engine put into the environment is dropped by executing the interpreter once more with none; the process keeps its id.
-Imports no package that is not Python's own before that.
+The interpreter runs it as PID 1 with ``-I -S -B``: no variable of the image's or the engine's acts, no user site, no
+``.pth`` files, no bytecode written. Then it executes the interpreter once more with an environment of exactly one
+variable of ours, which only a process that is not isolated (``-I``) obeys; the process keeps its id. Imports no package
+that is not Python's own before that.
 """
 
 import gc
 import os
 import sys
-from collections.abc import Mapping
 from typing import NoReturn
 
 HOME = "/opt/fumehood"
-LOCALE = "LC_CTYPE"
-"""Set by the interpreter itself at start-up where the locale is C."""
+ENVIRONMENT = {"PYTHONHASHSEED": "0"}
+"""Every room hashes strings alike, so that what a candidate builds from a set comes out the same in the next room."""
 SETTINGS = {
     "HOME": "/tmp",  # noqa: S108 - the room's own tmpfs
     "USER": "room",
@@ -27,10 +27,14 @@ SETTINGS = {
 """Set inside the process, for the native libraries that read them when loaded. USER: a room's uid has no account."""
 
 
-def drop_environment(environment: Mapping[str, str]) -> None:
-    """Start over with no environment at all, unless that is what we have."""
-    if environment.keys() - {LOCALE}:
-        os.execve(sys.executable, sys.orig_argv, {})  # noqa: S606 - no shell is wanted
+def start_over() -> None:
+    """Run this program again in a process whose environment is ``ENVIRONMENT``; returns in that process."""
+    if sys.flags.isolated:
+        _, isolated, *rest = sys.orig_argv
+        if isolated != "-I":
+            raise SystemExit("the first option of a room's interpreter has to be -I")
+        # All of -I but for the deafness to variables: nothing else is on the import path, and no user site.
+        os.execve(sys.executable, [sys.executable, "-P", "-s", *rest], ENVIRONMENT)  # noqa: S606 - no shell is wanted
 
 
 def set_paths() -> None:
@@ -39,7 +43,7 @@ def set_paths() -> None:
 
 
 def main() -> NoReturn:
-    drop_environment(os.environ)
+    start_over()
     os.environ.update(SETTINGS)
     set_paths()
     gc.disable()  # imports make much and drop nothing; the supervisor turns it on again when all is loaded

@@ -119,7 +119,7 @@ def look(stage: str, environment: dict[str, str]) -> dict[str, Any]:
 
 def main() -> None:
     enter = entry_point()
-    enter.drop_environment(os.environ)
+    enter.start_over()
     environment = dict(os.environ)
     os.environ.update(enter.SETTINGS, TMPDIR=SCRATCH)
     enter.set_paths()

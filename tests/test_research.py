@@ -1,33 +1,14 @@
-"""The loop with everything real but the rooms: a fake executor stands in for them and writes what rooms would bring."""
+"""The loop with everything real but the rooms, from any line of the journal on."""
 
-import numpy as np
 import pytest
 
-from fakes.rooms import CLASSES, ROWS, Killed, Rooms, begin
-from fumehood import recorder
+from fakes.rooms import CLASSES, ROWS, Killed, Rooms, begin, go, labels
 from fumehood.errors import UsageError
 from fumehood.executors.local import predictions_file
 from fumehood.journal import read
-from fumehood.planning.search import SearchPlanner
-from fumehood.progress import SilentProgress
-from fumehood.recorder import Recorder
 from fumehood.records import StopReason, Verdict
-from fumehood.research import Research
-from fumehood.run_directory import RunDirectory
 
 pytestmark = pytest.mark.unit
-
-
-class DyingRecorder(Recorder):
-    """Dies right after its n-th line of the journal is on disk."""
-
-    lines_to_live: int
-
-    def note(self, kind, **body):
-        super().note(kind, **body)
-        self.lines_to_live -= 1
-        if self.lines_to_live == 0:
-            raise Killed
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -45,7 +26,7 @@ def whole(tmp_path_factory, targets):
 
 @pytest.fixture(scope="module")
 def targets():
-    return np.random.default_rng(0).permutation(np.arange(ROWS) % CLASSES).astype("<i8")
+    return labels()
 
 
 def test_the_best_candidate_is_kept_and_measured_once(tmp_path, targets):
@@ -125,16 +106,3 @@ def test_a_budget_that_is_out_ends_the_search_after_the_candidate(tmp_path, targ
     run = go(directory, Rooms(targets))
     assert (len(run.iterations), run.stopped_because) == (1, StopReason.BUDGET)
     assert run.final is not None
-
-
-def go(directory: RunDirectory, rooms: Rooms, lines_to_live: int = 10**9):
-    """Continue the run to its end."""
-    with recorder.reopen(directory) as record:
-        record.__class__ = DyingRecorder
-        record.lines_to_live = lines_to_live
-        research = Research(record, None, SearchPlanner(seed=0), SilentProgress())
-        while record.run.stopped_because is None:
-            research.step(rooms)
-        research.measure(rooms)
-        research.finish()
-        return record.run

@@ -18,7 +18,6 @@ from fumehood.data import order, seal, specs
 from fumehood.errors import DataError, InternalError, NoCandidateError, UsageError
 from fumehood.executors.local import job_fields, weights_file
 from fumehood.journal import fold, read
-from fumehood.policy import Policy
 from fumehood.records import Dataset, Iteration
 from fumehood.run_directory import RunDirectory
 from fumehood.sandbox import exchange
@@ -72,7 +71,7 @@ def predict(directory: RunDirectory, spec_text: str, gpus: str | None = None) ->
     data, NoCandidateError if the run has no winner or it fails on these rows.
     """
     state = fold(read(directory.journal))
-    policy, dataset, winner = Policy.model_validate(state.policy), state.run.dataset, state.run.best()
+    policy, dataset, winner = state.limits(), state.run.dataset, state.run.best()
     if state.run.finished_at is None:
         raise UsageError(f"the run in {directory.path} is not finished", f"fumehood resume {directory.path}")
     if winner is None or dataset is None:

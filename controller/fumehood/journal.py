@@ -4,18 +4,19 @@ A step is finished exactly when its line is complete. A last line without its en
 on opening. Everything else that is shown of a run is derived from here (``fold``); nothing is read back from reports.
 """
 
-import hashlib
 import json
 import os
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
-from fumehood.errors import UsageError
+from fumehood import chain
+from fumehood.chain import Entry
+from fumehood.errors import PolicyError, UsageError
+from fumehood.policy import Policy, explain
 from fumehood.records import (
     Dataset,
     Decision,
@@ -25,6 +26,7 @@ from fumehood.records import (
     Iteration,
     Plan,
     Record,
+    RoomFacts,
     Run,
     RunSettings,
     Score,
@@ -32,32 +34,22 @@ from fumehood.records import (
     StopReason,
     Verdict,
 )
+from fumehood.signing import VARIABLE, SigningKey
 
-SCHEMA = 1
-_GENESIS = "0" * 64
 _R = TypeVar("_R", bound=Record)
-
-
-class Entry(Record):
-    """One line. ``hash`` is the SHA-256 of the line's other fields as canonical JSON, the previous hash included."""
-
-    number: int
-    at: str
-    kind: str
-    body: dict[str, Any]
-    previous: str
-    hash: str
 
 
 class Journal:
     """Append-only; a context manager that closes the file."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, key: SigningKey | None = None) -> None:
         """Open or create; verifies the whole chain and cuts off an unfinished last line.
 
-        Raises UsageError naming the line that was changed, cut or put elsewhere.
+        A new journal is signed where there is a ``key``; an old one stays as it began. Raises UsageError naming the
+        line that was changed, cut or put elsewhere, and for a signed journal without its key.
         """
-        self.entries = read(path) if path.exists() else []
+        self.entries = _verified(path, key) if path.exists() else []
+        self._key = _key_of(self.entries, key)
         if path.exists():
             _cut_unfinished(path)
         self._file = path.open("ab")
@@ -71,21 +63,19 @@ class Journal:
     ) -> None:
         self._file.close()
 
+    @property
+    def is_signed(self) -> bool:
+        return self._key is not None
+
     def append(self, kind: str, **body: Record | str | float | Mapping[str, Any] | None) -> Entry:
         """Write one entry; it is on disk when this returns."""
-        previous = self.entries[-1].hash if self.entries else _GENESIS
         plain = {
             name: value.model_dump(mode="json") if isinstance(value, Record) else value for name, value in body.items()
         }
-        fields = {
-            "number": len(self.entries) + 1,
-            "at": datetime.now(UTC).isoformat(timespec="milliseconds"),
-            "kind": kind,
-            "body": plain,
-            "previous": previous,
-        }
-        entry = Entry(**fields, hash=_hash(fields))
-        self._file.write(_canonical(entry.model_dump()).encode() + b"\n")
+        if not self.entries and self._key:
+            plain[chain.SIGNED_WITH] = self._key.name
+        entry = chain.follow(self.entries[-1] if self.entries else None, kind, plain, self._key)
+        self._file.write(entry.line() + b"\n")
         self._file.flush()
         os.fsync(self._file.fileno())
         self.entries.append(entry)
@@ -94,23 +84,30 @@ class Journal:
 
 def read(path: Path) -> list[Entry]:
     """All complete entries, with their chain verified. Raises UsageError naming the first line that is wrong."""
-    entries: list[Entry] = []
-    for number, line in enumerate(path.read_bytes().split(b"\n")[:-1], start=1):
-        try:
-            entry = Entry.model_validate_json(line)
-        except ValidationError as error:
-            raise _broken(path, number, "is not a journal entry") from error
-        fields = entry.model_dump(exclude={"hash"})
-        if entry.number != number or entry.previous != (entries[-1].hash if entries else _GENESIS):
-            raise _broken(path, number, "does not follow from the line before it")
-        if _hash(fields) != entry.hash or _canonical(entry.model_dump()).encode() != line:
-            raise _broken(path, number, "was changed after it was written")
-        entries.append(entry)
-    return entries
+    return _verified(path, None)
 
 
-def _broken(path: Path, number: int, what: str) -> UsageError:
-    return UsageError(f"line {number} of {path.name} {what}", "the journal was altered; take it from a backup")
+def _verified(path: Path, key: SigningKey | None) -> list[Entry]:
+    found = chain.verify(path.read_bytes(), key)
+    if found.breaks:
+        raise UsageError(str(found.breaks[0]), "the journal was altered; take it from a backup")
+    return found.entries
+
+
+def _key_of(entries: list[Entry], key: SigningKey | None) -> SigningKey | None:
+    """The key to go on with: a run is signed from its first line to its last, or not at all."""
+    if not entries:
+        return key
+    name = chain.signed_with(entries[0])
+    if name is None:
+        return None
+    if key is None or key.name != name:
+        missing = f"{VARIABLE} is not set" if key is None else f"{VARIABLE} names another one"
+        raise UsageError(
+            f"the run was begun with the signing key {name}, and {missing}: it could only go on unsigned",
+            f"set {VARIABLE} to the file of that key, or start a new run",
+        )
+    return key
 
 
 def _sync(folder: Path) -> None:
@@ -129,14 +126,6 @@ def _cut_unfinished(path: Path) -> None:
         os.truncate(path, end)
 
 
-def _hash(fields: Mapping[str, Any]) -> str:
-    return hashlib.sha256(_canonical(fields).encode()).hexdigest()
-
-
-def _canonical(fields: Mapping[str, Any]) -> str:
-    return json.dumps(fields, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
-
-
 # ---- from entries to a run ---------------------------------------------------------------------------------------
 
 
@@ -146,19 +135,64 @@ class Pending(Record):
     number: int
     plan: Plan
     source_digest: str
+    files: dict[str, str] = Field(default={})
+    """Other files of the iteration's folder -> SHA-256."""
     envelope: Envelope | None = None
 
 
+class Images(Record):
+    """The body of a line, as are those below."""
+
+    sandbox: ImageFact
+    prepare: ImageFact
+
+
+class Prepared(Record):
+    dataset: Dataset
+    goal: Goal
+    room: RoomFacts | None = None
+    order_key_digest: str | None = None
+    """SHA-256 of the secret key that orders of rows come from."""
+
+
+class Evaluated(Record):
+    envelope: Envelope
+    files: dict[str, str] = Field(default={})
+
+
+class Opened(Record):
+    """The seal was opened, and this was its number in the user's ledger."""
+
+    opening: int
+    test_digest: str
+
+
+class Ended(Record):
+    goal_achieved: bool | None
+
+
 class State(Record):
-    """A run as far as its journal goes: what reports show, and what is needed to go on."""
+    """A run as far as its journal goes: what reports show, and what is needed to go on or to look back."""
 
     run: Run
     policy: dict[str, Any]
     pending: Pending | None = None
     test_envelope: Envelope | None = None
     """Predictions on the sealed inputs are on disk; the labels were not used for them."""
+    prepare_image: ImageFact | None = None
+    """That of the room in which the data were prepared; ``run.image`` is that of all others."""
+    prepared: Prepared | None = None
     opening: int | None = None
     """The seal is open; only the score is missing if the run has no ``final``."""
+
+    def limits(self) -> Policy:
+        """The policy that the run began with. Raises PolicyError if this version cannot use it."""
+        try:
+            return Policy.model_validate(self.policy)
+        except ValidationError as error:
+            raise PolicyError(
+                f"the run's policy cannot be used: {explain(error)}", "use the version of fumehood that began the run"
+            ) from error
 
 
 def fold(entries: Iterable[Entry], state: State | None = None) -> State:
@@ -169,6 +203,7 @@ def fold(entries: Iterable[Entry], state: State | None = None) -> State:
     try:
         for entry in entries:
             state = _started(entry) if state is None else _STEPS[entry.kind](state, entry)
+            state = _with_run(state, head=entry.hash)
     except (KeyError, ValidationError) as error:
         raise UsageError(
             f"the journal holds an entry that this version does not know ({type(error).__name__})",
@@ -195,8 +230,12 @@ def _started(entry: Entry) -> State:
     return State(run=run, policy=body["policy"])
 
 
+def _with(state: State, **changes: Any) -> State:
+    return state.model_copy(update=changes)
+
+
 def _with_run(state: State, **changes: Any) -> State:
-    return state.model_copy(update={"run": state.run.model_copy(update=changes)})
+    return _with(state, run=state.run.model_copy(update=changes))
 
 
 def _resumed(state: State, _: Entry) -> State:
@@ -204,23 +243,26 @@ def _resumed(state: State, _: Entry) -> State:
 
 
 def _image(state: State, entry: Entry) -> State:
-    return _with_run(state, image=_value(ImageFact, entry.body["sandbox"]))
+    found = _value(Images, entry.body)
+    return _with(_with_run(state, image=found.sandbox), prepare_image=found.prepare)
 
 
 def _prepared(state: State, entry: Entry) -> State:
-    settings = state.run.settings.model_copy(update={"goal": _value(Goal, entry.body["goal"])})
-    return _with_run(state, dataset=_value(Dataset, entry.body["dataset"]), settings=settings)
+    prepared = _value(Prepared, entry.body)
+    settings = state.run.settings.model_copy(update={"goal": prepared.goal})
+    return _with(_with_run(state, dataset=prepared.dataset, settings=settings), prepared=prepared)
 
 
 def _proposed(state: State, entry: Entry) -> State:
-    return state.model_copy(update={"pending": _value(Pending, entry.body)})
+    return _with(state, pending=_value(Pending, entry.body))
 
 
 def _evaluated(state: State, entry: Entry) -> State:
     if state.pending is None:
         raise KeyError(entry.kind)
-    envelope = _value(Envelope, entry.body["envelope"])
-    return state.model_copy(update={"pending": state.pending.model_copy(update={"envelope": envelope})})
+    found = _value(Evaluated, entry.body)
+    files = state.pending.files | found.files
+    return _with(state, pending=state.pending.model_copy(update={"envelope": found.envelope, "files": files}))
 
 
 def _decided(state: State, entry: Entry) -> State:
@@ -233,6 +275,7 @@ def _decided(state: State, entry: Entry) -> State:
         number=pending.number,
         plan=pending.plan,
         source_digest=pending.source_digest,
+        files=pending.files,
         envelope=pending.envelope,
         score=_value(Score, score) if score else None,
         decision=decision,
@@ -240,7 +283,7 @@ def _decided(state: State, entry: Entry) -> State:
     incumbent = pending.number if decision.verdict is Verdict.KEEP else state.run.incumbent
     iterations = (*state.run.iterations, iteration)
     state = _with_run(state, iterations=iterations, incumbent=incumbent, stopped_because=decision.stop)
-    return state.model_copy(update={"pending": None})
+    return _with(state, pending=None)
 
 
 def _exhausted(state: State, _: Entry) -> State:
@@ -248,11 +291,11 @@ def _exhausted(state: State, _: Entry) -> State:
 
 
 def _test_predicted(state: State, entry: Entry) -> State:
-    return state.model_copy(update={"test_envelope": _value(Envelope, entry.body["envelope"])})
+    return _with(state, test_envelope=_value(Envelope, entry.body["envelope"]))
 
 
 def _seal_opened(state: State, entry: Entry) -> State:
-    return state.model_copy(update={"opening": entry.body["opening"]})
+    return _with(state, opening=_value(Opened, entry.body).opening)
 
 
 def _measured(state: State, entry: Entry) -> State:
@@ -260,7 +303,7 @@ def _measured(state: State, entry: Entry) -> State:
 
 
 def _finished(state: State, entry: Entry) -> State:
-    return _with_run(state, finished_at=entry.at, goal_achieved=entry.body["goal_achieved"])
+    return _with_run(state, finished_at=entry.at, goal_achieved=_value(Ended, entry.body).goal_achieved)
 
 
 _STEPS = {

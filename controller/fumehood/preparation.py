@@ -39,11 +39,16 @@ def prepare(host: Host, sealed: Path, data: str, split_seed: int) -> tuple[Datas
     return _dataset(data, split_seed, spec, prepared), prepared.facts
 
 
+def source_digest(spec: specs.DataSpec) -> str:
+    """SHA-256 over what a data set is loaded from: how it is named, and the bytes of its files."""
+    raw = [f"{name}={seal.file_digest(path)}" for name, path in spec.files]
+    return hashlib.sha256("\n".join([spec.source.model_dump_json(), *raw]).encode()).hexdigest()
+
+
 def _dataset(data: str, split_seed: int, spec: specs.DataSpec, prepared: Prepared) -> Dataset:
     reply = prepared.reply
     if not isinstance(reply, PrepareReply):
         raise InternalError("the prepare room answered another question")
-    raw = [f"{name}={seal.file_digest(path)}" for name, path in spec.files]
     return Dataset(
         spec=data,
         task=reply.task,
@@ -55,7 +60,7 @@ def _dataset(data: str, split_seed: int, spec: specs.DataSpec, prepared: Prepare
         target=reply.target,
         arrays=reply.arrays,
         digests=dict(prepared.digests),
-        source_digest=hashlib.sha256("\n".join([spec.source.model_dump_json(), *raw]).encode()).hexdigest(),
+        source_digest=source_digest(spec),
         split_seed=split_seed,
         facts=reply.facts,
     )

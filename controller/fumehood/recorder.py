@@ -12,12 +12,14 @@ from typing import Any
 from structlog.typing import FilteringBoundLogger
 
 from fumehood import report
+from fumehood.chain import Entry
 from fumehood.errors import InternalError, UsageError
-from fumehood.journal import Entry, Journal, State, fold
+from fumehood.journal import Journal, State, fold
 from fumehood.log import run_log
 from fumehood.policy import Policy
 from fumehood.records import Dataset, Record, Run, RunSettings
 from fumehood.run_directory import RunDirectory
+from fumehood.signing import SigningKey
 
 
 class Recorder:
@@ -40,9 +42,14 @@ class Recorder:
         return self.run.dataset
 
     @property
+    def is_signed(self) -> bool:
+        """Whether the run was begun with a signing key; it stays as it began."""
+        return self._journal.is_signed
+
+    @property
     def policy(self) -> Policy:
         """The policy that the run began with."""
-        return Policy.model_validate(self.state.policy)
+        return self.state.limits()
 
     def note(self, kind: str, **body: Record | str | float | Mapping[str, Any] | None) -> None:
         """Append one step to the journal, on disk when this returns, and move the state on."""
@@ -74,10 +81,14 @@ class Recorder:
 
 @contextmanager
 def begin(
-    directory: RunDirectory, settings: RunSettings, policy: Policy, versions: Mapping[str, str]
+    directory: RunDirectory,
+    settings: RunSettings,
+    policy: Policy,
+    versions: Mapping[str, str],
+    key: SigningKey | None = None,
 ) -> Iterator[Recorder]:
-    """Start a run in a new directory."""
-    with directory.locked(), run_log(directory.log) as log, Journal(directory.journal) as journal:
+    """Start a run in a new directory; its journal is signed where there is a ``key``."""
+    with directory.locked(), run_log(directory.log) as log, Journal(directory.journal, key) as journal:
         run_id = secrets.token_hex(8)
         journal.append(
             "started", run_id=run_id, settings=settings, policy=policy.model_dump(mode="json"), versions=dict(versions)
@@ -86,9 +97,12 @@ def begin(
 
 
 @contextmanager
-def reopen(directory: RunDirectory) -> Iterator[Recorder]:
-    """Go on with a run. Raises UsageError if it is finished, held by another process, or its journal is broken."""
-    with directory.locked(), run_log(directory.log) as log, Journal(directory.journal) as journal:
+def reopen(directory: RunDirectory, key: SigningKey | None = None) -> Iterator[Recorder]:
+    """Go on with a run.
+
+    Raises UsageError if it is finished, held by another process, signed with another ``key``, or its journal is broken.
+    """
+    with directory.locked(), run_log(directory.log) as log, Journal(directory.journal, key) as journal:
         state = fold(journal.entries)
         if state.run.finished_at is not None:
             raise UsageError(

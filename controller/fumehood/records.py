@@ -95,6 +95,24 @@ class Plan(Record):
 # ---- what came back ----------------------------------------------------------------------------------------------
 
 
+class Inspected(Record):
+    """What the engine reported of a created room, and so what its job ran under. Sizes in bytes."""
+
+    image_id: str
+    runtime: str
+    memory: int
+    cpus: float
+    pids: int
+    tmp: int
+    exchange: int
+    inodes: int
+    shm: int
+    nofile: int
+    file: int
+    seccomp_digest: str
+    """SHA-256 of the profile, as given to the engine."""
+
+
 class RoomFacts(Record):
     """Seen from outside one room: by the engine, by the controller's clock, in the cgroup."""
 
@@ -111,6 +129,8 @@ class RoomFacts(Record):
     exit_code: int | None = None
     """None while the room still ran when its output was read, which is the normal end."""
     output_bytes: int = 0
+    inspected: Inspected | None = None
+    """None in journals of versions that did not write it."""
 
 
 class SeedResult(Record):
@@ -228,6 +248,8 @@ class Iteration(Record):
     number: Annotated[int, Field(ge=1)]
     plan: Plan
     source_digest: str
+    files: dict[str, str] = {}
+    """Other files of the iteration's folder -> SHA-256: plan, outcome, log."""
     envelope: Envelope
     score: Score | None
     """On validation; None where every seed failed."""
@@ -264,6 +286,8 @@ class RunSettings(Record):
     """UUIDs of the GPUs, or MIG instances, that train and predict rooms are given; none: the CPU."""
     overrides: dict[str, Any] = {}
     """Recipe fields that the user set; they win over every candidate's own."""
+    keep: bool = True
+    """False: of a finished run only reports, journal and winner stay."""
 
     @property
     def device(self) -> Literal["cpu", "cuda"]:
@@ -337,6 +361,8 @@ class Run(Record):
     resumed: int = 0
     """How many times the run was resumed."""
     versions: dict[str, str] = {}
+    head: str = ""
+    """Hash of the journal's line that this is derived from; with it noted elsewhere, a journal cannot be cut unseen."""
 
     def best(self) -> Iteration | None:
         """The incumbent's iteration, or None."""

@@ -6,9 +6,11 @@ is to resuming.
 
 import hashlib
 from dataclasses import dataclass
+from pathlib import Path
 
 from fumehood import decision, goal, preparation, text
 from fumehood.assembly import template
+from fumehood.data import seal
 from fumehood.errors import EngineError, InternalError
 from fumehood.executors import Executor, Job
 from fumehood.journal import Pending
@@ -76,7 +78,13 @@ class Research:
         draft = goal.parse(
             run.settings.goal.text, data=run.settings.data, metric=run.settings.metric, target=run.settings.target
         )
-        self.recorder.note("data_prepared", dataset=dataset, goal=goal.complete(draft, dataset.task), room=facts)
+        self.recorder.note(
+            "data_prepared",
+            dataset=dataset,
+            goal=goal.complete(draft, dataset.task),
+            room=facts,
+            order_key_digest=seal.file_digest(sealed / seal.KEY),
+        )
 
     def propose(self) -> Pending | None:
         """Ask the planner, and write the candidate's source; None if it has nothing more to propose."""
@@ -91,7 +99,8 @@ class Research:
         write_text(folder / "plan.json", plan.model_dump_json(indent=2))
         sync(folder)
         digest = hashlib.sha256(source.encode()).hexdigest()
-        self.recorder.note("proposed", number=number, plan=plan, source_digest=digest)
+        files = _digests(folder, "plan.json")
+        self.recorder.note("proposed", number=number, plan=plan, source_digest=digest, files=files)
         return self.recorder.state.pending
 
     def evaluate(self, executor: Executor, pending: Pending) -> Pending:
@@ -104,7 +113,7 @@ class Research:
         write_text(folder / "outcome.json", envelope.model_dump_json(indent=2))
         write_text(folder / "room.log", text.block(envelope.log_tail))
         sync(folder)
-        self.recorder.note("evaluated", envelope=envelope)
+        self.recorder.note("evaluated", envelope=envelope, files=_digests(folder, "outcome.json", "room.log"))
         return pending.model_copy(update={"envelope": envelope})
 
     def decide(self, pending: Pending) -> None:
@@ -166,6 +175,8 @@ class Research:
             achieved = False
         self.recorder.note("finished", goal_achieved=achieved)
         self.recorder.report()
+        if not run.settings.keep:
+            self.recorder.directory.keep_results_only()
         self.progress.finished(self.recorder.run, self.recorder.directory.path)
 
     # -- what the steps need --
@@ -193,3 +204,7 @@ class Research:
             self.recorder.directory.drop_weights(number)
         elif best is not None:
             self.recorder.directory.drop_weights(best.number)
+
+
+def _digests(folder: Path, *names: str) -> dict[str, str]:
+    return {name: seal.file_digest(folder / name) for name in names}

@@ -12,7 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from fumehood import __version__, floor, goal, policy, recorder, report, text
+from fumehood import __version__, floor, goal, policy, recorder, report, signing, text
 from fumehood.data import specs
 from fumehood.errors import UsageError
 from fumehood.journal import fold, read
@@ -25,8 +25,9 @@ from fumehood.run_directory import RunDirectory
 from fumehood.sandbox import gpus as host_gpus
 from fumehood.sandbox.host import open_host
 from fumehood.scoring.metrics import METRICS
+from fumehood.signing import SigningKey
 
-_PACKAGES = ("docker", "numpy", "optuna", "pydantic", "scikit-learn", "scipy")
+_PACKAGES = ("docker", "jinja2", "matplotlib", "numpy", "optuna", "pydantic", "scikit-learn", "scipy")
 
 
 @dataclass(frozen=True)
@@ -91,15 +92,17 @@ def start(settings: RunSettings, workdir: str | None, progress: Progress) -> Ses
     """Run research from the start, in a new directory."""
     limits = _load(settings.policy)
     path = Path(workdir) if workdir else Path(f"run_{datetime.now(UTC):%Y%m%dT%H%M%SZ}")
+    key = signing.read()
     directory = RunDirectory.create(path)
-    with recorder.begin(directory, settings, limits, versions()) as record:
-        return _research(record, progress)
+    with recorder.begin(directory, settings, limits, versions(), key) as record:
+        return _research(record, progress, key)
 
 
 def go_on(path: Path, progress: Progress) -> Session:
     """Continue a run that was interrupted."""
-    with recorder.reopen(RunDirectory.open(path)) as record:
-        return _research(record, progress)
+    key = signing.read()
+    with recorder.reopen(RunDirectory.open(path), key) as record:
+        return _research(record, progress, key)
 
 
 def look(path: Path) -> Session:
@@ -110,9 +113,11 @@ def look(path: Path) -> Session:
     return Session(run, directory)
 
 
-def _research(record: Recorder, progress: Progress) -> Session:
+def _research(record: Recorder, progress: Progress, key: SigningKey | None) -> Session:
     planner = SearchPlanner(seed=record.run.settings.seed)
     with progress, open_host(record.policy, record.run.run_id, uuids=record.run.settings.gpus) as host:
+        if key and not record.is_signed:
+            progress.note("This run was begun without a signing key, and stays unsigned.")
         try:
             Research(record, host, planner, progress).run()
         except BaseException:

@@ -44,7 +44,7 @@ def grow(iterations: int) -> dict[str, float]:
     targets = np.random.default_rng(0).permutation(np.arange(ROWS) % CLASSES).astype("<i8")
     with TemporaryDirectory(prefix="fumehood-bench-") as folder:
         os.environ["XDG_STATE_HOME"] = folder
-        directory = begin(Path(folder) / "run", targets, target=None, iterations=iterations)
+        directory = begin(Path(folder) / "run", targets, target=None, max_iterations=iterations)
         steps, proposals = [], []
         rooms = Rooms(targets)
         with recorder.reopen(directory) as record:

@@ -1,18 +1,28 @@
-"""An executor without rooms, and a run whose data it knows: for what is tested or timed around the rooms."""
+"""A run with everything real but the rooms: a fake executor stands in for them and writes what rooms would bring."""
 
 import hashlib
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from fumehood import policy, recorder
-from fumehood.data import seal
+from fumehood import policy, recorder, session
+from fumehood.data import seal, specs
 from fumehood.executors import Job
 from fumehood.executors.local import predictions_file, weights_file
 from fumehood.goal import complete, parse
-from fumehood.records import Dataset, Envelope, RoomFacts, RunSettings, SeedResult
+from fumehood.planning.search import SearchPlanner
+from fumehood.policy import Role
+from fumehood.preparation import source_digest
+from fumehood.progress import SilentProgress
+from fumehood.recorder import Recorder
+from fumehood.records import Dataset, Envelope, ImageFact, Inspected, RoomFacts, Run, RunSettings, SeedResult
+from fumehood.research import Research
 from fumehood.run_directory import RunDirectory
+from fumehood.sandbox import seccomp
+from fumehood.sandbox.cage import profile_digest
+from fumehood.signing import SigningKey
 from fumehood_shared import paths
 from fumehood_shared.messages import (
     ArraySpec,
@@ -27,7 +37,25 @@ from fumehood_shared.messages import (
 
 ROWS, CLASSES = 60, 3
 ACCURACIES = (0.5, 0.7, 0.6, 0.9)
-FACTS = RoomFacts(role="train", wall_s=1.0, ready_s=1.0)
+IMAGE = ImageFact(tag="fumehood-sandbox:1", image_id="sha256:" + "5" * 64, base="base", base_digest="sha256:1")
+
+
+def facts(role: Role) -> RoomFacts:
+    """Of a room that was as the standard policy says."""
+    policies = policy.load("standard")
+    limits = policies.limits(role)
+    names = ("memory", "cpus", "pids", "tmp", "exchange", "inodes", "shm", "nofile", "file")
+    digest = profile_digest(seccomp.profile(policies.seccomp))
+    values = {name: getattr(limits, name) for name in names}
+    seen = Inspected(image_id=IMAGE.image_id, runtime="runc", seccomp_digest=digest, **values)
+    return RoomFacts(role=role, wall_s=1.0, ready_s=1.0, inspected=seen)
+
+
+FACTS = facts("train")
+
+
+def labels() -> np.ndarray:
+    return np.random.default_rng(0).permutation(np.arange(ROWS) % CLASSES).astype("<i8")
 
 
 class Killed(BaseException):
@@ -51,55 +79,72 @@ class Rooms:
             seeds = tuple(SeedResult(seed=s.seed, failure=failure) for s in job.seeds)
             return Envelope(source_digest=job.source_digest, seeds=seeds, rooms=(FACTS,))
         seeds = tuple(self._seed(s.seed, job.number, into) for s in job.seeds)
-        return Envelope(source_digest=job.source_digest, seeds=seeds, rooms=(FACTS, FACTS))
+        return Envelope(source_digest=job.source_digest, seeds=seeds, rooms=(FACTS, facts("predict")))
 
     def predict(self, job: Job, split: str, weights: Path, into: Path) -> Envelope:
         assert split == "test"
         assert all(weights_file(weights, s.seed).is_file() for s in job.seeds)
         self.tested += 1
         (into / "predictions").mkdir(parents=True, exist_ok=True)
-        seeds = tuple(self._seed(s.seed, job.number, into) for s in job.seeds)
-        return Envelope(source_digest=job.source_digest, seeds=seeds, rooms=(FACTS,))
+        seeds = tuple(self._predicted(s.seed, job.number, into) for s in job.seeds)
+        return Envelope(source_digest=job.source_digest, seeds=seeds, rooms=(facts("predict"),))
 
     def _seed(self, seed: int, number: int, into: Path) -> SeedResult:
+        (into / "weights").mkdir(exist_ok=True)
+        weights = weights_file(into / "weights", seed)
+        weights.write_bytes(b"weights of %d" % seed)
+        trained = {"weights_digest": _digest(weights), "parameters": 10}
+        return self._predicted(seed, number, into).model_copy(update=trained)
+
+    def _predicted(self, seed: int, number: int, into: Path) -> SeedResult:
         draws = np.random.default_rng([seed, number])
         right = draws.permutation(ROWS) < ACCURACIES[(number - 1) % len(ACCURACIES)] * ROWS
         logits = np.eye(CLASSES, dtype="<f4")[np.where(right, self.targets, (self.targets + 1) % CLASSES)]
         predictions = predictions_file(into / "predictions", seed)
         logits.tofile(predictions)
-        (into / "weights").mkdir(exist_ok=True)
-        weights = weights_file(into / "weights", seed)
-        weights.write_bytes(b"weights of %d" % seed)
-        digests = {"predictions_digest": _digest(predictions), "weights_digest": _digest(weights)}
-        return SeedResult(seed=seed, **digests, parameters=10)
+        return SeedResult(seed=seed, predictions_digest=_digest(predictions))
+
+
+class DyingRecorder(Recorder):
+    """Dies right after its n-th line of the journal is on disk."""
+
+    lines_to_live: int
+
+    def note(self, kind: str, **body: Any) -> None:
+        super().note(kind, **body)
+        self.lines_to_live -= 1
+        if self.lines_to_live == 0:
+            raise Killed
 
 
 def begin(
-    path: Path,
-    targets: np.ndarray,
-    target: float | None = 0.99,
-    budget_minutes: float | None = None,
-    iterations: int = 4,
+    path: Path, targets: np.ndarray, target: float | None = 0.99, key: SigningKey | None = None, **settings: Any
 ) -> RunDirectory:
     """A run whose data are prepared."""
     directory = RunDirectory.create(path)
     draft = parse("classify", data="digits", metric="accuracy", target=target)
     goal = complete(draft, Task.CLASSIFICATION)
-    settings = RunSettings(
-        name="test",
-        goal=goal,
-        data="digits",
-        planner="search",
-        max_iterations=iterations,
-        num_seeds=2,
-        seed=0,
-        split_seed=0,
-        policy="standard",
-        budget_minutes=budget_minutes,
-    )
-    with recorder.begin(directory, settings, policy.load("standard"), {}) as record:
-        record.note("data_prepared", dataset=_sealed(directory, targets), goal=goal, room=FACTS)
+    usual: dict[str, Any] = {"max_iterations": 4, "num_seeds": 2, "seed": 0, "split_seed": 0, "planner": "search"}
+    asked = RunSettings(name="test", goal=goal, data="digits", policy="standard", **(usual | settings))
+    with recorder.begin(directory, asked, policy.load("standard"), session.versions(), key) as record:
+        record.note("image", sandbox=IMAGE, prepare=IMAGE)
+        dataset = _sealed(directory, targets)
+        digest = seal.file_digest(directory.sealed / seal.KEY)
+        record.note("data_prepared", dataset=dataset, goal=goal, room=facts("prepare"), order_key_digest=digest)
     return directory
+
+
+def go(directory: RunDirectory, rooms: Rooms, lines_to_live: int = 10**9, key: SigningKey | None = None) -> Run:
+    """Continue the run to its end."""
+    with recorder.reopen(directory, key) as record:
+        record.__class__ = DyingRecorder
+        record.lines_to_live = lines_to_live
+        research = Research(record, None, SearchPlanner(seed=0), SilentProgress())
+        while record.run.stopped_because is None:
+            research.step(rooms)
+        research.measure(rooms)
+        research.finish()
+        return record.run
 
 
 def _sealed(directory: RunDirectory, targets: np.ndarray) -> Dataset:
@@ -121,7 +166,7 @@ def _sealed(directory: RunDirectory, targets: np.ndarray) -> Dataset:
         target=TargetEncoding(name="digit", classes=("a", "b", "c")),
         arrays=arrays,
         digests=digests,
-        source_digest="0" * 64,
+        source_digest=source_digest(specs.parse("digits")),
         split_seed=0,
         facts=DataFacts(rows=3 * ROWS),
     )

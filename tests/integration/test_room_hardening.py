@@ -88,6 +88,10 @@ def test_the_environment_of_the_controller_does_not_reach_a_candidate(probe: dic
     assert not {"FUMEHOOD_TEST_CANARY", "DOCKER_HOST", "PYTHONPATH"} & set(probe["environment"])
 
 
+def test_a_room_hands_a_candidate_one_variable_of_ours(probe: dict[str, Any]) -> None:
+    assert probe["initial"] == "PYTHONHASHSEED=0\0"
+
+
 def test_a_candidate_finds_no_mount_but_the_agreed_ones(probe: dict[str, Any]) -> None:
     kernel = ("/proc", "/sys", "/dev")
     files = {"/etc/hostname", "/etc/hosts", "/etc/resolv.conf"}

@@ -71,7 +71,8 @@ def attested(of: Cage, **changes: Any) -> Attestation:
         "cap_effective": none, "cap_permitted": none, "cap_inheritable": none, "cap_bounding": none,
         "cap_ambient": none, "interfaces": ("lo",), "mounts": tuple(mounts), "devices": ("full", "null", "urandom"),
         "rlimits": {"nofile": (limits.nofile, limits.nofile), "fsize": (file, file), "core": (0, 0), "nproc": (-1, -1)},
-        "pid": 1, "dumpable": 0, "environment": (), "root_writable": False, "exchange_bytes": int(limits.exchange),
+        "pid": 1, "dumpable": 0, "environment": ("PYTHONHASHSEED",), "root_writable": False,
+        "exchange_bytes": int(limits.exchange),
         "memory_limit": int(limits.memory), "pids_limit": limits.pids, "hostname": "room", "kernel": "6.1",
         "gpus": None, "cuda": None, "confinement": None, "versions": {"python": "3.11.2"},
     }  # fmt: skip

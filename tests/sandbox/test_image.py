@@ -20,6 +20,9 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
 
 STAND_IN = "supervise/__init__.py"
 """A package goes before a module of the same name, whose bytecode in the image is never compared with a source."""
+HOSTILE_ENVIRONMENT = {
+    "PYTHONPATH": "/exchange", "PYTHONHASHSEED": "7", "PYTHONINSPECT": "1", "PYTHONVERBOSE": "1", "PYTHONHOME": "/tmp",
+}  # fmt: skip
 PROBE = """
 import json, os, sys
 def main(arguments):
@@ -29,6 +32,10 @@ def main(arguments):
     print(json.dumps({
         "initial": open("/proc/self/environ").read(), "pid": os.getpid(), "arguments": arguments, "shape": list(shape),
         "omp": os.environ["OMP_NUM_THREADS"], "path": sys.path, "early": EARLY, "no_site": sys.flags.no_site,
+        "hash": sys.flags.hash_randomization, "flags": [
+            sys.flags.isolated, sys.flags.safe_path, sys.flags.no_user_site, sys.flags.dont_write_bytecode,
+            sys.flags.inspect, sys.flags.verbose,
+        ],
     }))
     sys.exit(7)
 EARLY = [name for name in ("torch", "torchvision", "site") if name in sys.modules]
@@ -53,7 +60,7 @@ def container(client: docker.DockerClient, images: Images) -> Iterator[Any]:
     made = client.containers.create(
         images.sandbox.image_id,
         command=["one", "two"],
-        environment={"OMP_NUM_THREADS": "64", "PYTHONPATH": "/exchange", "SECRET": "key"},
+        environment={**HOSTILE_ENVIRONMENT, "OMP_NUM_THREADS": "64", "SECRET": "key"},
         network_mode="none",
         cap_drop=["ALL"],
         security_opt=["no-new-privileges"],
@@ -128,7 +135,8 @@ def test_the_entry_point_gives_the_supervisor_a_clean_process(container: Any) ->
     status, printed = run(container)
     seen = json.loads(printed)
     assert status == 7
-    assert seen["initial"] == ""
+    assert seen["initial"] == "PYTHONHASHSEED=0\0"
+    assert (seen["hash"], seen["flags"]) == (0, [0, 1, 1, 1, 0, 0])
     assert seen["pid"] == 1
     assert seen["arguments"] == ["one", "two"]
     assert seen["omp"] == "1"

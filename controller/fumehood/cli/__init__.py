@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 import click
 
 from fumehood import __version__
+from fumehood.cli.audit import audit, replay
 from fumehood.cli.check import check
 from fumehood.cli.data import data
 from fumehood.cli.doctor import doctor
@@ -33,7 +34,7 @@ def cli() -> None:
     """
 
 
-for command in (run, check, resume, report, predict, data, policy, image, doctor, gc):
+for command in (run, check, resume, report, predict, audit, replay, data, policy, image, doctor, gc):
     cli.add_command(command)
 
 

@@ -57,6 +57,7 @@ def document(done: Session) -> dict[str, Any]:
             }
             for iteration in run.iterations
         ],
+        "journal_head": run.head,
         "final": _score(run.final.score) | {"opening": run.final.opening} if run.final else None,
     }
 

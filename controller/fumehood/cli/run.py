@@ -83,10 +83,9 @@ def run(
         gpus=gpus,
         timeout_s=timeout,
         budget_minutes=budget_minutes,
+        keep=keep,
     )
     done = session.start(settings, workdir, watcher(as_json=as_json, verbose=verbose))
-    if not keep:
-        done.directory.keep_results_only()
     return tell(done, as_json=as_json)
 
 

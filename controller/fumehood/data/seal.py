@@ -58,6 +58,14 @@ class Ledger:
             what = f"The ledger of seal openings {_shown(self._path)} was locked for {_LOCK_TIMEOUT_S:.0f} s."
             raise UsageError(what, "Another run is stopped while it holds it: end that run, then resume.") from error
 
+    def openings(self) -> list[Opening]:
+        """All of them, for a look: nothing is written, locked or mended, and an unfinished last line is left out.
+
+        :raises UsageError: if the ledger holds a line that cannot be read.
+        """
+        lines = self._path.read_bytes().split(b"\n")[:-1] if self._path.is_file() else []
+        return [self._opening(line, number) for number, line in enumerate(lines, start=1)]
+
     def _record(self, test_digest: str, run_id: str) -> int:
         with open(self._path, "a+b", opener=_private) as file:
             known = [o for o in self._openings(file) if o.test_digest == test_digest]

@@ -116,7 +116,7 @@ class LocalExecutor:
     ) -> tuple[tuple[SeedResult, ...], RoomFacts]:
         with tempfile.TemporaryDirectory(dir=self.arrays.scratch) as scratch:
             name = f"{split}_inputs"
-            inputs, permutation = self.arrays.shuffled(name, f"predict {job.number} {room.cage.name}", Path(scratch))
+            inputs, permutation = self.arrays.shuffled(name, self._order_of(job, split, seeds), Path(scratch))
             raw = [Path(scratch) / f"predictions-{i}" for i in range(len(seeds))]
             request = self._predict_request(room, seeds, name)
             files = [weights_file(weights, s.seed) for s in seeds]
@@ -126,6 +126,14 @@ class LocalExecutor:
                 for i, seed in enumerate(seeds)
             )
         return results, outcome.facts
+
+    def _order_of(self, job: Job, split: str, seeds: Sequence[SeedSpec]) -> str:
+        """Names the secret order of a predict room's rows: a replay's room has the same, every other one another.
+
+        The bits of a prediction can depend on which rows share its batch, and on their order.
+        """
+        alone = f" seed {seeds[0].seed}" if self.host.policy.isolate_seeds else ""
+        return f"predict {split} {job.number}{alone}"
 
     def _prediction(
         self,

@@ -33,6 +33,8 @@ _GVISOR_KERNELS = ("4.4.0",)
 _GOFER = "9p"
 """File system through which gVisor reaches the engine's mounts; the host's own mount keeps its flags behind it."""
 _PAGE = 4096
+_ENVIRONMENT = ("PYTHONHASHSEED",)
+"""All that the supervisor's environment holds: strings hash alike in every room, and nothing else acts."""
 
 
 def differences(cage: Cage, seen: Attestation) -> list[str]:
@@ -61,7 +63,7 @@ def _pairs(cage: Cage, seen: Attestation) -> Iterator[tuple[str, object, object]
     yield "rlimits.core", (0, 0), seen.rlimits.get("core")
     yield "pid", 1, seen.pid
     yield "dumpable", 0, seen.dumpable
-    yield "environment", (), seen.environment
+    yield "environment", _ENVIRONMENT, seen.environment
     yield "root_writable", False, seen.root_writable and not _is_gvisor(cage)  # the mount's own flag tells it there
     yield "exchange_bytes", _pages(limits.exchange), _pages(seen.exchange_bytes)
     memory = None if seen.memory_limit is None else _pages(seen.memory_limit)

@@ -5,12 +5,15 @@ confined; ``differences`` compares what the engine reports of the created contai
 engine that silently dropped or added something is thereby refused before the room starts.
 """
 
+import hashlib
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from fumehood.policy import GpuAccess, Policy, RoomLimits
 from fumehood.policy import Role as Role
+from fumehood.records import Inspected
 from fumehood.sandbox import seccomp
 from fumehood_shared import paths
 
@@ -217,6 +220,37 @@ def differences(cage: Cage, container: Mapping[str, Any], volume: Mapping[str, A
     if mounts != _mounts_asked(cage):
         found.append(f"Mounts: asked {_mounts_asked(cage)}, got {mounts}")
     return found
+
+
+def inspected(container: Mapping[str, Any], volume: Mapping[str, Any]) -> Inspected:
+    """The limits in the engine's inspections of a room in which ``differences`` found none."""
+    host = container["HostConfig"]
+    ulimits = {limit["Name"]: limit["Hard"] for limit in host["Ulimits"]}
+    exchange = volume["Options"]["o"]
+    (profile,) = (found for option in host["SecurityOpt"] if (found := option.partition("seccomp=")[2]))
+    return Inspected(
+        image_id=container["Image"],
+        runtime=host["Runtime"],
+        memory=host["Memory"],
+        cpus=host["NanoCpus"] / 1e9,
+        pids=host["PidsLimit"],
+        tmp=_number("size", next(iter(host["Tmpfs"].values()))),
+        exchange=_number("size", exchange),
+        inodes=_number("nr_inodes", exchange),
+        shm=host["ShmSize"],
+        nofile=ulimits["nofile"],
+        file=ulimits["fsize"],
+        seccomp_digest=profile_digest(profile),
+    )
+
+
+def profile_digest(profile: str) -> str:
+    """SHA-256 of a seccomp profile's text, hexadecimal."""
+    return hashlib.sha256(profile.encode()).hexdigest()
+
+
+def _number(option: str, options: str) -> int:
+    return int(re.findall(rf"(?:^|,){option}=(\d+)", options)[0])
 
 
 _HARMLESS_ENVIRONMENT = ("PATH", "LANG", "LC_ALL", "GPG_KEY", "PYTHON_VERSION", "PYTHON_SHA256")

@@ -21,6 +21,8 @@ KNOWN_DATA: Final = frozenset(
     {"site/scipy/stats/_sobol_direction_numbers.npz", "site/networkx/generators/atlas.dat.gz"}
 )
 """Tables that are no data sets: directions of Sobol sequences, an atlas of small graphs."""
+_ENVIRONMENT: Final = {("PYTHONHASHSEED", "0"), ("LC_CTYPE", "C.UTF-8")}
+"""What the entry point sets, and what Python itself does at start-up where the locale is C."""
 LOOK_S: Final = 120
 OUTPUT_BYTES: Final = 256 * 1024
 DANGEROUS: Final = ("LD_", "NVIDIA_", "CUDA_", "PYTHONPATH", "PYTHONSTARTUP", "PYTHONHOME")
@@ -47,7 +49,7 @@ def checks(
     named = [
         _none("libraries import", plain["failures"]),
         Check(name="runs as nobody", passed=plain["uid"] not in (0, None), seen=f"uid {plain['uid']}"),
-        _none("no environment reaches the entry point", set(plain["environment"]) - {"LC_CTYPE"}),
+        _none("no environment reaches the entry point", plain["environment"].items() - _ENVIRONMENT),
         _none("no loader settings in the image", _loader_settings(config)),
         _none("no set-id files", found["set_ids"]),
         _none("no compiler", found["compilers"]),
@@ -93,7 +95,7 @@ def _look(client: docker.DockerClient, image: ImageFact, stage: str, user: str |
         image.image_id,
         entrypoint=["/opt/fumehood/python", "-I", "-S", "-B", "-X", "utf8", "-c", program],
         command=[stage],
-        environment={"FUMEHOOD_PROBE": "must not arrive"},
+        environment={"FUMEHOOD_PROBE": "must not arrive", "PYTHONHASHSEED": "1", "PYTHONPATH": "/exchange"},
         user=user,
         network_mode="none",
         read_only=True,

@@ -23,7 +23,7 @@ from docker.errors import APIError, DockerException, NotFound
 from requests.exceptions import RequestException
 
 from fumehood.errors import EngineError
-from fumehood.records import RoomFacts
+from fumehood.records import Inspected, RoomFacts
 from fumehood.sandbox import attestation, cage, exchange
 from fumehood.sandbox.cage import Cage
 from fumehood.sandbox.exchange import Expected, Outgoing, Received, Rejected
@@ -60,6 +60,7 @@ class Room:
         self._output_bytes = 0
         self._state: dict[str, Any] = {}
         self._usage = Usage(None, None)
+        self._inspected: Inspected | None = None
 
     # -- birth --
 
@@ -76,11 +77,10 @@ class Room:
         self._asked_at = time.monotonic()
         answer = self._api.create_container_from_config(cage.create_body(self.cage), self.cage.name)
         self._id = answer["Id"]
-        found = cage.differences(
-            self.cage, self._api.inspect_container(self._id), self._api.inspect_volume(self.cage.exchange)
-        )
-        if found:
+        container, volume = self._api.inspect_container(self._id), self._api.inspect_volume(self.cage.exchange)
+        if found := cage.differences(self.cage, container, volume):
             raise _unlike_policy("the engine did not set what the policy asks", found)
+        self._inspected = cage.inspected(container, volume)
         streams = {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}
         self._stream = Stream(self._api.attach_socket(self._id, params=streams))
         self._api.start(self._id)
@@ -173,16 +173,17 @@ class Room:
             oom_killed=bool(state.get("OOMKilled") or used.oom_kills),
             exit_code=None if state.get("Running") else state.get("ExitCode"),
             output_bytes=self._output_bytes,
+            inspected=self._inspected,
         )
 
     def _observe(self, said: bool | None) -> None:
         """Ask the engine how the room stands now that its job is over."""
         with engine_errors(f"inspecting the {self.cage.role} room"):
-            self._state = self._inspected(ended=said is False)
+            self._state = self._state_after(ended=said is False)
             if self._id is not None and self._state.get("Running"):
                 self._usage = usage(self._api, self._id, self._state["Pid"])
 
-    def _inspected(self, *, ended: bool) -> dict[str, Any]:
+    def _state_after(self, *, ended: bool) -> dict[str, Any]:
         """The container's state; where its stream ``ended``, the engine gets a moment to notice that it died."""
         for _ in range(_NOTICE_TRIES if ended else 1):
             state: dict[str, Any] = self._api.inspect_container(self._id)["State"]
