@@ -24,7 +24,7 @@ FILTER := $(if $(T),$(if $(findstring /,$(T)),$(T),-k "$(T)"))
 SOURCES := controller shared sandbox_image tests
 DEMO := --goal "Classify handwritten digits with >95% accuracy" --data digits --planner search --max-iterations 6 --num-seeds 3
 
-.PHONY: help venv dev engine image demo test unit lint format lock bench coverage clean
+.PHONY: help venv dev engine gvisor gvisor-if-ours image demo test unit lint format lock bench coverage clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -68,13 +68,20 @@ $(STAMPS)/dev: pyproject.toml $(LOCKS) $(STAMPS)/python
 engine: venv ## Find the container engine; as root on Debian or Ubuntu set one up where none answers
 	@$(BIN)/python -m fumehood.sandbox.engine
 
+gvisor: venv engine ## As root: install gVisor and register it with the engine, for --policy strict
+	@$(BIN)/python -m fumehood.sandbox.gvisor
+
+# The tests of --policy strict run on gVisor. Root has it registered, but with an engine of somebody else's only by asking.
+gvisor-if-ours: venv engine
+	@if [ "$$(id -u)" = 0 ]; then $(BIN)/python -m fumehood.sandbox.gvisor --if-ours; fi
+
 image: venv engine ## Build the sandbox image (VARIANT=cpu|cuda, TORCH_INDEX_URL=..., BASE_IMAGE=...)
 	@$(BIN)/fumehood image build --variant $(VARIANT)
 
 demo: image ## Research on real handwritten digits, from goal to report
 	@$(BIN)/fumehood run $(DEMO)
 
-test: dev engine image ## Run every test (T=word or T=path chooses)
+test: dev engine gvisor-if-ours image ## Run every test (T=word or T=path chooses)
 	@$(PYTEST) $(FILTER)
 
 unit: dev ## Run the quick tests that need neither a container engine nor torch (T=...)
@@ -97,7 +104,7 @@ lock: venv ## Resolve the image's lock files anew
 bench: dev engine image ## Measure what isolation costs (FUMEHOOD_BENCH_COLD=1, FUMEHOOD_BENCH_LONG=1: more, slower)
 	@PYTHONPATH=tests:sandbox_image:controller:shared $(BIN)/python -m bench $(DEMO)
 
-coverage: dev engine image ## Run every test and tell which lines none of them reached
+coverage: dev engine gvisor-if-ours image ## Run every test and tell which lines none of them reached
 	@$(BIN)/coverage run --source=controller/fumehood,shared/fumehood_shared -m pytest $(FILTER)
 	@$(BIN)/coverage report --show-missing --skip-covered
 

@@ -1,12 +1,16 @@
 """A policy permits only what it says, and one that cannot be understood permits nothing."""
 
+import os
 import re
+import tempfile
 import tomllib
+from pathlib import Path
 
 import pytest
 
 from fumehood import assets, policy
 from fumehood.errors import PolicyError
+from nobody import as_nobody
 
 pytestmark = pytest.mark.unit
 STANDARD = (assets.policies() / "standard.toml").read_text(encoding="utf-8")
@@ -198,7 +202,35 @@ def test_what_is_not_toml_is_said_to_be_so(refusal, text):
 
 
 def test_what_is_not_text_is_said_to_be_so(refusal):
-    assert "cannot be read" in refusal(b"\xff\xfe")
+    assert "is not UTF-8 text" in refusal(b"\xff\xfe")
+
+
+@pytest.mark.parametrize("text", ["x = " + "[" * 100_000, "x = " + "9" * 10_000, "#" * 2**20 + "\n"])
+def test_a_file_made_to_tire_the_reader_is_refused(refusal, text):
+    assert "is not TOML" in refusal(text) or "is larger than" in refusal(text)
+
+
+def test_a_file_that_this_user_may_not_read_is_said_to_be_so():
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o711)
+        path = Path(folder, "mine.toml")
+        path.write_text(STANDARD)
+        path.chmod(0o600 if os.geteuid() == 0 else 0)
+
+        def load():
+            try:
+                policy.load(str(path))
+            except PolicyError as error:
+                print(error.what)
+                return error.exit_code
+            return 0
+
+        done = as_nobody(load)
+    assert (done.code, "cannot be read: Permission denied" in done.out) == (2, True)
+
+
+def test_a_data_file_that_no_prepare_room_can_take_in_is_refused(refusal):
+    assert "raw_data must fit into prepare.exchange" in refusal(changed("raw_data", '"4GiB"'))
 
 
 def test_every_key_says_what_it_means():

@@ -7,7 +7,7 @@ What no policy can switch on (a network, capabilities, a host path, a writable r
 import re
 import tomllib
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -24,6 +24,8 @@ from fumehood import assets
 from fumehood.errors import PolicyError
 
 Role = Literal["prepare", "train", "predict"]
+LARGEST: Final = 1024 * 1024
+"""Bytes of a policy file; a page is usual."""
 _MIB = 1024 * 1024
 _Size = Annotated[ByteSize, Field(ge=_MIB, le=2**50)]
 
@@ -137,6 +139,17 @@ class Policy(_Frozen):
             raise ValueError(f"there is no such profile; shipped: {', '.join(known)}")
         return name
 
+    @model_validator(mode="after")
+    def _raw_data_fits(self) -> Self:
+        if self.raw_data > self.prepare.exchange:
+            raise ValueError("raw_data must fit into prepare.exchange, through which a data file enters")
+        return self
+
+    @property
+    def host_bytes(self) -> int:
+        """Most memory of the host that the rooms of one candidate can hold: a predict room warms while it trains."""
+        return max(self.prepare.host_bytes, self.train.host_bytes + self.predict.host_bytes)
+
     def limits(self, role: Role) -> RoomLimits:
         return {"prepare": self.prepare, "train": self.train, "predict": self.predict}[role]
 
@@ -158,13 +171,31 @@ def load(name_or_path: str) -> Policy:
             f"shipped policies: {', '.join(shipped())}; or give the path of a TOML file",
         )
     try:
-        return Policy.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
-    except (OSError, UnicodeDecodeError) as error:
-        raise PolicyError(f"policy {name_or_path!r} cannot be read: {error}") from error
-    except tomllib.TOMLDecodeError as error:
-        raise PolicyError(f"policy {name_or_path!r} is not TOML: {error}") from error
+        with path.open("rb") as file:
+            content = file.read(LARGEST + 1)
+        return Policy.model_validate(read_toml(content))
+    except OSError as error:
+        hint = "give permission to read it, or name another one (fumehood policy list)"
+        raise PolicyError(f"policy {name_or_path!r} cannot be read: {error.strerror or error}", hint) from error
     except ValidationError as error:
         raise PolicyError(f"policy {name_or_path!r}: {explain(error)}", "fumehood policy show standard") from error
+    except ValueError as error:
+        hint = "policies/README.md has the keys; start from a copy of one that is shipped"
+        raise PolicyError(f"policy {name_or_path!r} is {error}", hint) from error
+
+
+def read_toml(content: bytes) -> dict[str, Any]:
+    """The values of a policy file. Raises ValueError with what it is instead, as ``not TOML: ...``."""
+    if len(content) > LARGEST:
+        raise ValueError(f"larger than {LARGEST} bytes")
+    try:
+        return tomllib.loads(content.decode("utf-8"))
+    except UnicodeDecodeError:
+        raise ValueError("not UTF-8 text") from None
+    except RecursionError:
+        raise ValueError("not TOML: it is nested too deeply") from None
+    except ValueError as error:  # a number of thousands of digits is no TOMLDecodeError
+        raise ValueError(f"not TOML: {error}") from None
 
 
 def _is_file(path: Path) -> bool:

@@ -56,5 +56,5 @@ def test_the_version_is_told():
 
 
 def test_the_documented_commands_are_there():
-    expected = {"run", "check", "resume", "report", "predict", "data", "policy", "image", "doctor", "gc"}
+    expected = set("run check resume report predict audit replay data policy image doctor gc".split())
     assert expected <= {path[0] for path in COMMANDS if path}

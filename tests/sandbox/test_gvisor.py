@@ -4,17 +4,15 @@ import json
 import os
 import subprocess
 import sys
-import threading
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from socketserver import ThreadingUnixStreamServer
 from typing import Any
 
 import docker
 import pytest
 from cages import a_cage, attested
 from containers import client, run
+from fake_engine import INFO, answering
 
 from fumehood import policy
 from fumehood.errors import EngineError
@@ -133,41 +131,24 @@ def test_a_mount_that_was_not_asked_for_is_named() -> None:
 # ---- the engine ------------------------------------------------------------------------------------------------------
 
 
-class EngineWithoutGvisor(BaseHTTPRequestHandler):
-    def do_GET(self) -> None:
-        about = {"ApiVersion": "1.44", "Version": "99", "Runtimes": {"runc": {}}, "NCPU": 2}
-        body = b"OK" if self.path.endswith("/_ping") else json.dumps(about).encode()
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def address_string(self) -> str:
-        return "unix"
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Nothing is printed."""
-
-
 @pytest.mark.unit
 def test_without_gvisor_a_strict_run_is_refused_and_nothing_else_is_taken(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = tmp_path / "engine.sock"
-    monkeypatch.setenv("DOCKER_HOST", f"unix://{path}")
-    with ThreadingUnixStreamServer(str(path), EngineWithoutGvisor) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+    with answering(tmp_path / "engine.sock", info=INFO | {"Runtimes": {"runc": {}}}) as url:
+        monkeypatch.setenv("DOCKER_HOST", url)
         with pytest.raises(EngineError, match="needs the runtime runsc, and the engine has runc") as refused:
             open_host(policy.load("strict"), "run").__enter__()
-        server.shutdown()
     assert refused.value.exit_code == 6
-    assert "register it with the engine" in refused.value.hint
+    assert "make gvisor" in refused.value.hint
 
 
 @pytest.fixture
 def gvisor(client: docker.DockerClient) -> docker.DockerClient:
+    """The engine, with gVisor: root, who can register it, is not let off without."""
     if "runsc" not in client.info()["Runtimes"]:
-        pytest.skip("the engine has no runtime runsc registered")
+        why = "the engine has no runtime runsc registered: `make gvisor`, as root"
+        pytest.fail(why) if os.geteuid() == 0 else pytest.skip(why)
     return client
 
 

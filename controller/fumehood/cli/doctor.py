@@ -31,12 +31,13 @@ def doctor(policy: str, as_json: bool) -> int:
         emit({"policy": limits.name, "checks": found, "passed": code == 0, "exit_code": code})
         return code
     for check in checks:
-        _tell(check)
+        tell(check)
     click.echo(_verdict([check.status for check in checks]))
     return code
 
 
-def _tell(check: "Check") -> None:
+def tell(check: "Check") -> None:
+    """Print one check for people."""
     from fumehood import text
 
     status = click.style(f"{check.status:4}", fg=_COLOURS[check.status])

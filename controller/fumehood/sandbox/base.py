@@ -208,22 +208,25 @@ def _import(client: docker.DockerClient, recipe: Debootstrap, progress: Progress
         tree = Path(scratch, "tree")
         progress(f"making a minimal Debian {recipe.suite} with debootstrap (about two minutes)")
         _debootstrap(recipe, tree)
-        _strip(tree, recipe.stripped)
+        strip(tree, recipe.stripped)
         progress(f"importing it as {recipe.tag()}")
         _load(client, tree, recipe)
 
 
-def _debootstrap(recipe: Debootstrap, tree: Path) -> None:
+def command(recipe: Debootstrap, tree: Path) -> list[str]:
     """Signatures are checked against Debian's own keyring; an unsigned archive is refused."""
-    command = ["debootstrap", "--variant=minbase", "--force-check-gpg", f"--keyring={KEYRING}"]
-    command += [f"--include={','.join(recipe.packages)}", recipe.suite, str(tree)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    options = ["--variant=minbase", "--force-check-gpg", f"--keyring={KEYRING}"]
+    return ["debootstrap", *options, f"--include={','.join(recipe.packages)}", recipe.suite, str(tree)]
+
+
+def _debootstrap(recipe: Debootstrap, tree: Path) -> None:
+    done = subprocess.run(command(recipe, tree), capture_output=True, text=True, check=False)
     if done.returncode:
         said = "\n".join(done.stdout.splitlines()[-5:] + done.stderr.splitlines()[-5:])
         raise EngineError(f"debootstrap failed: {said}", "check the network, or name a base image with BASE_IMAGE")
 
 
-def _strip(tree: Path, patterns: tuple[str, ...]) -> None:
+def strip(tree: Path, patterns: tuple[str, ...]) -> None:
     """Remove what a room needs none of, and every set-id bit."""
     for pattern in patterns:
         for path in list(tree.glob(pattern)):
@@ -241,8 +244,8 @@ def _load(client: docker.DockerClient, tree: Path, recipe: Debootstrap) -> None:
     repository, _, tag = recipe.tag().partition(":")
     source = f"debootstrap --variant=minbase --include={','.join(recipe.packages)} {recipe.suite}"
     changes = ["LABEL fumehood.image=base", f'LABEL fumehood.base.source="{source}"']
-    command = ["tar", "--create", "--numeric-owner", "--sort=name", "--one-file-system", "-C", str(tree), "."]
-    with subprocess.Popen(command, stdout=subprocess.PIPE) as tar:
+    pack = ["tar", "--create", "--numeric-owner", "--sort=name", "--one-file-system", "-C", str(tree), "."]
+    with subprocess.Popen(pack, stdout=subprocess.PIPE) as tar:
         try:
             client.api.import_image(src=tar.stdout, repository=repository, tag=tag, changes=changes, stream_src=True)
         except APIError as error:

@@ -5,6 +5,7 @@ only one tried; otherwise the usual sockets are, in order. An engine that runs i
 is not used: a client without a daemon may well be the first one on PATH.
 """
 
+import contextlib
 import json
 import os
 import platform
@@ -34,8 +35,9 @@ REQUEST_S: Final = 60.0
 START_S: Final = 60.0
 """Longest wait for a daemon that we started."""
 WAYS_OUT: Final = (
-    "(1) install rootless Docker and start it (dockerd-rootless-setuptool.sh install), "
-    "(2) enable Podman's socket (systemctl --user enable --now podman.socket), or "
+    "(1) where the machine boots with cgroup v2, install rootless Docker and start it (dockerd-rootless-setuptool.sh "
+    "install); Podman's socket cannot hold a room's limits, "
+    "(2) use an engine on another machine (DOCKER_HOST, or a Docker context), or "
     "(3) ask the administrator for access to the Docker engine; as root on Debian or Ubuntu, `make engine` sets one up"
 )
 
@@ -104,7 +106,7 @@ def set_up_engine(progress: Progress) -> docker.DockerClient:
         progress(f"{absent.what}; setting one up, because this is root on Debian or Ubuntu")
     if not shutil.which("dockerd"):
         install_packages(["docker.io"], progress)
-    log = user_state_path("fumehood", ensure_exists=True) / "dockerd.log"
+    log = log_file()
     daemon = None if _service_starts(progress) else _start_daemon(log, progress)
     client = _wait_for(daemon, log)
     progress(f"started {describe(client)}")
@@ -137,23 +139,28 @@ def is_debian_root() -> bool:
 
 def _may_set_up() -> bool:
     """A named engine is the user's business, and so is one that answers slowly: only where no daemon runs at all."""
-    return is_debian_root() and _named(os.environ) is None and not _daemon_runs()
+    return is_debian_root() and _named(os.environ) is None and not daemons()
 
 
-def _daemon_runs() -> bool:
-    """Whether a ``dockerd`` runs on this machine, answering or not."""
+def daemons() -> list[int]:
+    """Process ids of every ``dockerd`` on this machine, answering or not."""
+    found = []
     for comm in Path("/proc").glob("[0-9]*/comm"):
-        try:
-            if comm.read_text().strip() == "dockerd":
-                return True
-        except OSError:  # ended in the meantime
-            continue
-    return False
+        with contextlib.suppress(OSError):  # ended in the meantime
+            # One that ended and that nobody waited for has no command line.
+            if comm.read_text().strip() == "dockerd" and (comm.parent / "cmdline").read_bytes():
+                found.append(int(comm.parent.name))
+    return found
+
+
+def log_file() -> Path:
+    """Where a daemon that we start writes."""
+    return user_state_path("fumehood", ensure_exists=True) / "dockerd.log"
 
 
 def _service_starts(progress: Progress) -> bool:
     """Whether the service manager starts the daemon: the package may have asked it to, or systemd does it now."""
-    if _daemon_runs():
+    if daemons():
         return True
     if not Path("/run/systemd/system").is_dir():
         return False

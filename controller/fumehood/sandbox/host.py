@@ -16,9 +16,8 @@ import docker
 from platformdirs import user_state_path
 
 from fumehood import floor
-from fumehood.errors import EngineError
 from fumehood.policy import Policy, Role
-from fumehood.sandbox import confinement, engine, gpus, image, reaper
+from fumehood.sandbox import capability, confinement, engine, gpus, image, reaper
 from fumehood.sandbox.cage import Cage, Confinement, DataVolume, Grant
 from fumehood.sandbox.image import Images
 from fumehood.sandbox.owner import Owner
@@ -72,18 +71,14 @@ def open_host(policy: Policy, run_id: str, *, uuids: Sequence[str] = ()) -> Iter
 
     Rooms are given the GPUs of these ``uuids`` (see ``gpus.resolve``), and with them the image for CUDA. Raises
     PolicyError for a policy that is looser than the floor, however old the run that it comes from, EngineError where
-    there is no engine or image, or the engine lacks the policy's runtime or a GPU.
+    there is no engine or image, or the engine cannot enforce the policy or has not the GPUs.
     """
     floor.enforce(policy, floor.read())
     endpoint, client = engine.reach()
     api = client.api
     with engine_errors("looking at it"):
-        info = api.info()
-    if policy.runtime not in (known := info.get("Runtimes", {})):
-        raise EngineError(
-            f"policy {policy.name} needs the runtime {policy.runtime}, and the engine has {', '.join(known)}",
-            "install and register it with the engine, or choose another policy (fumehood policy list)",
-        )
+        info, version = api.info(), api.version()
+    capability.require(info, version, policy)
     grant = gpus.grant(uuids, policy, info, local=endpoint.is_local)
     images = image.find(client, "cuda" if grant else "cpu")
     reaper.remove(api, reaper.find(api))

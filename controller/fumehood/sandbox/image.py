@@ -27,6 +27,7 @@ from fumehood.sandbox import image_checks, wheels
 from fumehood.sandbox.base import Base
 from fumehood.sandbox.engine import Progress
 from fumehood.sandbox.image_checks import Check
+from fumehood.sandbox.room import engine_errors
 
 Variant = Literal["cpu", "cuda"]
 Stage = Literal["sandbox", "prepare"]
@@ -74,6 +75,9 @@ def ensure(
     Raises ``EngineError`` where no base or no wheel can be had, or the engine fails to build.
     """
     _check_platform(client)
+    if there := _loaded(client, variant, base):
+        progress(f"ready: {there.sandbox.tag} and {there.prepare.tag}, built elsewhere")
+        return there
     chosen = base_image.ensure(client, progress, given=base)
     with wheels.build_lock():
         missing = [stage for stage in STAGES if not _is_there(client, tag(stage, variant, chosen))]
@@ -81,17 +85,29 @@ def ensure(
             _ensure_sites(client, variant, chosen, progress)
         for stage in missing:
             _build_stage(client, stage, variant, chosen, progress)
-    facts = {stage: _fact(client, tag(stage, variant, chosen)) for stage in STAGES}
+    facts = {stage: fact(client, tag(stage, variant, chosen)) for stage in STAGES}
     progress(f"ready: {facts['sandbox'].tag} and {facts['prepare'].tag}")
     return Images(sandbox=facts["sandbox"], prepare=facts["prepare"])
 
 
+def _loaded(client: docker.DockerClient, variant: Variant, base: str | None) -> Images | None:
+    """Images of the present sources on an engine where this user never chose a base: they came by ``image load``."""
+    if base or os.environ.get("BASE_IMAGE") or base_image.recorded(client):
+        return None
+    try:
+        return find(client, variant)
+    except EngineError:
+        return None
+
+
 def find(client: docker.DockerClient, variant: Variant = "cpu") -> Images:
-    """The images of the present sources. Raises ``EngineError`` where they are absent or of another version.
+    """The images of the present sources. Raises ``EngineError`` where they are absent or of another version, or carry
+    variables that would act before our own first program does.
 
     Where several bases were used, ``BASE_IMAGE`` chooses; without it the newest image is taken.
     """
-    return Images(sandbox=_find_stage(client, "sandbox", variant), prepare=_find_stage(client, "prepare", variant))
+    with engine_errors("looking for the image"):
+        return Images(sandbox=_find_stage(client, "sandbox", variant), prepare=_find_stage(client, "prepare", variant))
 
 
 def verify(client: docker.DockerClient, variant: Variant = "cpu") -> list[Check]:
@@ -106,7 +122,12 @@ def verify(client: docker.DockerClient, variant: Variant = "cpu") -> list[Check]
 
 def tag(stage: Stage, variant: Variant, base: Base) -> str:
     """``fumehood-STAGE:HASH`` of all inputs."""
-    return f"fumehood-{stage}:{_inputs(variant, base)[:16]}"
+    return tag_on(stage, variant, base.digest)
+
+
+def tag_on(stage: Stage, variant: Variant, base_digest: str) -> str:
+    """As ``tag``, for a base of which only the digest is known."""
+    return f"fumehood-{stage}:{_inputs(variant, base_digest)[:16]}"
 
 
 def own_files() -> Iterator[Source]:
@@ -150,8 +171,8 @@ def _dockerfile(name: str) -> Source:
     return Source(name, assets.sandbox_image() / name)
 
 
-def _inputs(variant: Variant, base: Base) -> str:
-    return hashlib.sha256(f"{sources_digest(variant)} {base.digest}".encode()).hexdigest()
+def _inputs(variant: Variant, base_digest: str) -> str:
+    return hashlib.sha256(f"{sources_digest(variant)} {base_digest}".encode()).hexdigest()
 
 
 def _locks(variant: Variant) -> dict[str, Path]:
@@ -181,7 +202,14 @@ def _find_stage(client: docker.DockerClient, stage: Stage, variant: Variant) -> 
     found = _labelled(client, wanted)
     if not found:
         raise _absent(client, stage, variant)
-    return _fact(client, max(found, key=lambda image: int(image["Created"]))["Id"])
+    newest = max(found, key=lambda image: int(image["Created"]))["Id"]
+    if acting := image_checks.loader_settings(client.api.inspect_image(newest)):
+        names = ", ".join(entry.partition("=")[0] for entry in acting)
+        raise EngineError(
+            f"the {stage} image carries variables that act before a room's first program: {names}",
+            "remove it from the engine, look at the base it was built on, and run `fumehood image build`",
+        )
+    return fact(client, newest)
 
 
 def _labelled(client: docker.DockerClient, labels: dict[str, str]) -> list[dict[str, Any]]:
@@ -206,7 +234,8 @@ def _absent(client: docker.DockerClient, stage: Stage, variant: Variant) -> Engi
     )
 
 
-def _fact(client: docker.DockerClient, reference: str) -> ImageFact:
+def fact(client: docker.DockerClient, reference: str) -> ImageFact:
+    """What the engine says of one of our images."""
     image = client.api.inspect_image(reference)
     labels = image["Config"]["Labels"] or {}
     return ImageFact(
@@ -234,7 +263,7 @@ def _labels(stage: Stage, variant: Variant, base: Base) -> dict[str, str]:
         LABEL_VARIANT: variant,
         LABEL_VERSION: __version__,
         LABEL_SOURCES: sources_digest(variant),
-        LABEL_INPUTS: _inputs(variant, base),
+        LABEL_INPUTS: _inputs(variant, base.digest),
         LABEL_BASE: base.reference,
         LABEL_BASE_DIGEST: base.digest,
     }

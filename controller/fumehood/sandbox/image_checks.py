@@ -26,6 +26,7 @@ _ENVIRONMENT: Final = {("PYTHONHASHSEED", "0"), ("LC_CTYPE", "C.UTF-8")}
 LOOK_S: Final = 120
 OUTPUT_BYTES: Final = 256 * 1024
 DANGEROUS: Final = ("LD_", "NVIDIA_", "CUDA_", "PYTHONPATH", "PYTHONSTARTUP", "PYTHONHOME")
+"""Variables that act before our first program can drop them: on the loader, the interpreter, the vendor's runtime."""
 
 
 class Check(Record):
@@ -50,7 +51,7 @@ def checks(
         _none("libraries import", plain["failures"]),
         Check(name="runs as nobody", passed=plain["uid"] not in (0, None), seen=f"uid {plain['uid']}"),
         _none("no environment reaches the entry point", plain["environment"].items() - _ENVIRONMENT),
-        _none("no loader settings in the image", _loader_settings(config)),
+        _none("no loader settings in the image", loader_settings(config)),
         _none("no set-id files", found["set_ids"]),
         _none("no compiler", found["compilers"]),
         _none("no caches or logs", found["caches"]),
@@ -79,7 +80,8 @@ def _welcome(stage: str) -> set[str]:
     return {"sklearn", "pyarrow"} if stage == "prepare" else set()
 
 
-def _loader_settings(config: dict[str, Any]) -> list[str]:
+def loader_settings(config: dict[str, Any]) -> list[str]:
+    """Entries of an inspected image's environment that no room may start with."""
     return [entry for entry in config["Config"].get("Env") or () if entry.startswith(DANGEROUS)]
 
 
