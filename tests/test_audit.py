@@ -23,7 +23,7 @@ pytestmark = pytest.mark.unit
 KEY = SigningKey(b"k" * 32)
 UNCHECKED = (".lock", "logs/orchestrator.log")
 """Files that are no evidence of anything."""
-often = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+often = settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -389,7 +389,7 @@ def places(value, path=()):
 
 
 @pytest.mark.slow
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_a_chain_that_holds_over_values_that_no_run_writes_ends_in_findings(whole, run, data):
     """Whoever sends a directory can write a chain that holds."""

@@ -1,12 +1,18 @@
 """The loop with everything real but the rooms, from any line of the journal on."""
 
+import unicodedata
+from pathlib import Path
+
 import pytest
 
-from fakes.rooms import CLASSES, ROWS, Killed, Rooms, begin, go, labels
+import hostile
+from fakes.rooms import CLASSES, FACTS, ROWS, Killed, Rooms, begin, go, labels
 from fumehood.errors import UsageError
+from fumehood.executors import Job
 from fumehood.executors.local import predictions_file
 from fumehood.journal import read
-from fumehood.records import StopReason, Verdict
+from fumehood.records import Envelope, SeedResult, StopReason, Verdict
+from fumehood_shared.messages import Failure, FailureKind
 
 pytestmark = pytest.mark.unit
 
@@ -40,6 +46,28 @@ def test_the_best_candidate_is_kept_and_measured_once(tmp_path, targets):
     assert run.goal_achieved is False
     assert [p.name for p in sorted(directory.winner_weights.iterdir())] == ["seed-0.safetensors", "seed-1.safetensors"]
     assert (directory.reports / "report.html").is_file()
+
+
+class ForeignWords(Rooms):
+    """Every seed fails with words that would drive a terminal, and printed them too."""
+
+    words = "".join(text for name, text in hostile.TERMINAL.items() if name != "surrogates")
+
+    def evaluate(self, job: Job, into: Path) -> Envelope:
+        failure = Failure(kind=FailureKind.CRASHED, message=self.words[:500], traceback=self.words)
+        seeds = tuple(SeedResult(seed=s.seed, failure=failure) for s in job.seeds)
+        return Envelope(source_digest=job.source_digest, seeds=seeds, rooms=(FACTS,), log_tail=self.words)
+
+
+def test_what_a_candidate_said_drives_no_terminal_from_any_file_of_the_run(tmp_path, targets):
+    directory = begin(tmp_path / "run", targets)
+    run = go(directory, ForeignWords(targets))
+    assert run.iterations[0].envelope.seeds[0].failure.traceback == ForeignWords.words
+    files = [path for path in directory.path.rglob("*") if path.is_file() and directory.sealed not in path.parents]
+    assert {"outcome.json", "plan.json", "room.log", "journal.jsonl", "registry.json"} <= {path.name for path in files}
+    for path in files:
+        hidden = {c for c in path.read_text() if unicodedata.category(c) in ("Cc", "Cf", "Co", "Cn", "Zl", "Zp")}
+        assert hidden <= {"\n"}, path
 
 
 def test_weights_are_kept_for_the_incumbent_only(tmp_path, targets):

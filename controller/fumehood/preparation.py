@@ -2,6 +2,7 @@
 
 import hashlib
 import secrets
+from collections.abc import Mapping
 from pathlib import Path
 
 from fumehood import rooms
@@ -39,9 +40,9 @@ def prepare(host: Host, sealed: Path, data: str, split_seed: int) -> tuple[Datas
     return _dataset(data, split_seed, spec, prepared), prepared.facts
 
 
-def source_digest(spec: specs.DataSpec) -> str:
-    """SHA-256 over what a data set is loaded from: how it is named, and the bytes of its files."""
-    raw = [f"{name}={seal.file_digest(path)}" for name, path in spec.files]
+def source_digest(spec: specs.DataSpec, digests: Mapping[str, str]) -> str:
+    """SHA-256 over what a data set is loaded from: how it is named, and the ``digests`` of its files."""
+    raw = [f"{name}={digests[name]}" for name, _ in spec.files]
     return hashlib.sha256("\n".join([spec.source.model_dump_json(), *raw]).encode()).hexdigest()
 
 
@@ -60,7 +61,7 @@ def _dataset(data: str, split_seed: int, spec: specs.DataSpec, prepared: Prepare
         target=reply.target,
         arrays=reply.arrays,
         digests=dict(prepared.digests),
-        source_digest=source_digest(spec),
+        source_digest=source_digest(spec, prepared.raw_digests),
         split_seed=split_seed,
         facts=reply.facts,
     )

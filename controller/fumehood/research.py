@@ -96,7 +96,7 @@ class Research:
         number = len(run.iterations) + 1
         folder = self.recorder.directory.fresh(self.recorder.directory.iteration(number))
         write_text(folder / "model.py", source)
-        write_text(folder / "plan.json", plan.model_dump_json(indent=2))
+        write_text(folder / "plan.json", text.json_document(plan.model_dump(mode="json")))
         sync(folder)
         digest = hashlib.sha256(source.encode()).hexdigest()
         files = _digests(folder, "plan.json")
@@ -110,7 +110,7 @@ class Research:
         for name in ("weights", "predictions"):
             self.recorder.directory.fresh(folder / name)
         envelope = executor.evaluate(self._job(pending.number, pending.source_digest), folder)
-        write_text(folder / "outcome.json", envelope.model_dump_json(indent=2))
+        write_text(folder / "outcome.json", text.json_document(envelope.model_dump(mode="json")))
         write_text(folder / "room.log", text.block(envelope.log_tail))
         sync(folder)
         self.recorder.note("evaluated", envelope=envelope, files=_digests(folder, "outcome.json", "room.log"))

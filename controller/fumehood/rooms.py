@@ -8,8 +8,9 @@ here, from what was seen from outside.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import RootModel
+from pydantic import Field, RootModel
 
 from fumehood.errors import DataError, EngineError, HostileOutputError
 from fumehood.records import RoomFacts
@@ -34,16 +35,17 @@ from fumehood_shared.messages import (
 PREDICTION_BYTES = 4
 
 
-class _Prepared(RootModel[PrepareReply | EncodeReply | Refusal]):
+class PrepareAnswer(RootModel[Annotated[PrepareReply | EncodeReply | Refusal, Field(discriminator="job")]]):
     """Any reply of a prepare room."""
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """What a prepare room brought: its reply, and the digest of every array file."""
+    """What a prepare room brought: its reply, and the digests of every array file and of the raw files as sent."""
 
     reply: PrepareReply | EncodeReply
     digests: Mapping[str, str]
+    raw_digests: Mapping[str, str]
     facts: RoomFacts
 
 
@@ -55,15 +57,15 @@ def prepare(room: Room, request: PrepareRequest | EncodeRequest, raw: Sequence[O
     """
     room.ready()
     files = [Outgoing(f"{paths.RAW}/{file.name}", file.content) for file in raw]
-    room.send([Outgoing(paths.REQUEST, request.model_dump_json().encode()), *files])
+    sent = room.send([Outgoing(paths.REQUEST, request.model_dump_json().encode()), *files])
     _expect_reported(room, room.work(request.deadline_s))
     try:
-        reply = exchange.parse(room.read(paths.RESULT, caps.RESULT_BYTES), _Prepared, caps.RESULT_BYTES).root
+        reply = exchange.parse(room.read(paths.RESULT, caps.RESULT_BYTES), PrepareAnswer, caps.RESULT_BYTES).root
         if isinstance(reply, Refusal):
             raise DataError(f"the data cannot be used: {reply.message}")
         expected = {paths.RESULT: Expected(caps.RESULT_BYTES), paths.LOG: Expected(caps.LOG_BYTES)}
         for name, spec in reply.arrays.items():
-            if not name.isidentifier() or len(name) > 40:
+            if not (name.isascii() and name.isidentifier()) or len(name) > 40:
                 raise Rejected("an array has an impossible name")
             expected[paths.array_file(name)] = Expected(spec.nbytes, exact=True, keep=into / paths.array_file(name))
         received = room.collect(expected)
@@ -74,7 +76,8 @@ def prepare(room: Room, request: PrepareRequest | EncodeRequest, raw: Sequence[O
             f"the prepare room's output is refused: {error}", "do not trust this data file"
         ) from error
     digests = {name: received[paths.array_file(name)].digest for name in reply.arrays}
-    return Prepared(reply=reply, digests=digests, facts=room.facts)
+    raw_digests = {file.name: sent[f"{paths.RAW}/{file.name}"] for file in raw}
+    return Prepared(reply=reply, digests=digests, raw_digests=raw_digests, facts=room.facts)
 
 
 def _expect_reported(room: Room, ending: Ending) -> None:

@@ -34,11 +34,25 @@ TENSORS = 20_000
 SEEDS = 64
 """Seeds in one job."""
 
-SUMMARY_LAYERS = 400
+SUMMARY_LAYERS = 256
 """Rows of a model summary; the rest is counted, not listed."""
 
-CURVE_POINTS = 1000
+CURVE_POINTS = 500
 """Epochs kept of a learning curve."""
 
-JSON_DEPTH = 32
+JSON_DEPTH = 16
 """Nesting that the controller is willing to parse."""
+
+JSON_TOKENS = 400_000
+"""Commas, colons and opening brackets in one message. A value takes up to a hundred times its bytes once it is parsed,
+so the size of a message alone bounds nothing. Enough for 20,000 numeric columns, and for 64 seeds with full summaries
+and curves."""
+
+JSON_CONTAINERS = 64_000
+"""Objects and arrays in one message."""
+
+JSON_FIELDS = 64
+"""Keys of one object. An object with more is a table: names to plain values, such as counts by class."""
+
+JSON_TABLE_KEYS = 40_000
+"""Keys of all tables in one message."""

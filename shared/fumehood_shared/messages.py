@@ -6,9 +6,9 @@ the engine and from its own clock, and has no type here.
 """
 
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, FailFast, Field
 
 from fumehood_shared import WIRE_VERSION, caps
 
@@ -18,6 +18,16 @@ Count = Annotated[int, Field(ge=0, le=2**53)]
 Seconds = Annotated[float, Field(ge=0)]
 Deadline = Annotated[float, Field(gt=0)]
 """Seconds of wall time that the supervisor gives its workers, from the start signal."""
+Size = Annotated[int, Field(ge=1, le=2**40)]
+"""Of an axis, or of a vocabulary."""
+Version = Annotated[int, Field(ge=WIRE_VERSION, le=WIRE_VERSION)]
+
+_T = TypeVar("_T")
+Row = Annotated[tuple[_T, ...], FailFast()]
+"""A tuple of any length. Its first wrong item ends the reading, because every error that is noted costs memory."""
+
+_SPELLED = Field(strict=False)
+"""For the enums of a reply, which is validated after it was read, when they are still the strings of JSON."""
 
 
 class Message(BaseModel):
@@ -44,7 +54,7 @@ class ArraySpec(Message):
     """Shape and type of one array that lies in a file of its own (see ``paths.array_file``)."""
 
     dtype: Literal["float32", "int64"]
-    shape: Annotated[tuple[Annotated[int, Field(ge=0, le=2**40)], ...], Field(min_length=1, max_length=4)]
+    shape: Annotated[Row[Annotated[int, Field(ge=0, le=2**40)]], Field(min_length=1, max_length=4)]
 
     @property
     def nbytes(self) -> int:
@@ -76,7 +86,7 @@ class CategoryColumn(Message):
 
     kind: Literal["category"] = "category"
     name: str
-    values: tuple[str, ...]
+    values: Row[str]
 
 
 Column = Annotated[NumberColumn | CategoryColumn, Field(discriminator="kind")]
@@ -86,7 +96,7 @@ class TabularEncoding(Message):
     """How rows of a table become vectors: the columns in order, each fitted on training rows only."""
 
     kind: Literal["tabular"] = "tabular"
-    columns: tuple[Column, ...]
+    columns: Row[Column]
 
 
 class ImageEncoding(Message):
@@ -94,8 +104,8 @@ class ImageEncoding(Message):
 
     kind: Literal["image"] = "image"
     shape: tuple[int, int, int]
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
+    mean: Row[float]
+    std: Row[float]
 
 
 Encoding = Annotated[TabularEncoding | ImageEncoding, Field(discriminator="kind")]
@@ -109,9 +119,9 @@ class TargetEncoding(Message):
     """
 
     name: str
-    classes: tuple[str, ...] = Field(default=())
-    mean: tuple[float, ...] = Field(default=())
-    std: tuple[float, ...] = Field(default=())
+    classes: Row[str] = Field(default=())
+    mean: Row[float] = Field(default=())
+    std: Row[float] = Field(default=())
 
 
 class BuiltinSource(Message):
@@ -140,7 +150,7 @@ class PrepareRequest(Message):
     """
 
     job: Literal["prepare"] = "prepare"
-    version: Literal[1] = WIRE_VERSION
+    version: Version = WIRE_VERSION
     source: Source
     split_seed: Count
     validation_fraction: Annotated[float, Field(gt=0, lt=1)]
@@ -154,7 +164,7 @@ class EncodeRequest(Message):
     """Apply encoders fitted by an earlier PrepareRequest to new rows; no split, targets not needed."""
 
     job: Literal["encode"] = "encode"
-    version: Literal[1] = WIRE_VERSION
+    version: Version = WIRE_VERSION
     source: Source
     encoding: Encoding
     deadline_s: Deadline
@@ -171,19 +181,19 @@ class DataFacts(Message):
     dropped_rows: Count = 0
     """Rows without a target."""
     duplicate_rows_across_splits: Count = 0
-    notes: tuple[ShortText, ...] = Field(default=())
+    notes: Row[ShortText] = Field(default=())
 
 
 class PrepareReply(Message):
     """Arrays ``{train,validation,test}_{inputs,targets}``; targets int64 N, or float32 N x T."""
 
     job: Literal["prepare"] = "prepare"
-    version: Literal[1] = WIRE_VERSION
-    task: Task
-    input_kind: InputKind
-    input_shape: Annotated[tuple[int, ...], Field(min_length=1, max_length=3)]
+    version: Version = WIRE_VERSION
+    task: Annotated[Task, _SPELLED]
+    input_kind: Annotated[InputKind, _SPELLED]
+    input_shape: Annotated[Row[Size], Field(min_length=1, max_length=3)]
     num_outputs: Annotated[int, Field(ge=1, le=100_000)]
-    vocab_size: int | None = None
+    vocab_size: Size | None = None
     encoding: Encoding
     target: TargetEncoding
     arrays: dict[str, ArraySpec]
@@ -194,7 +204,7 @@ class EncodeReply(Message):
     """Array ``inputs``, in the order of the rows in the file."""
 
     job: Literal["encode"] = "encode"
-    version: Literal[1] = WIRE_VERSION
+    version: Version = WIRE_VERSION
     arrays: dict[str, ArraySpec]
     facts: DataFacts
 
@@ -216,8 +226,8 @@ class Refusal(Message):
     """The data cannot be used, and this is why. The user's mistake, not a crash."""
 
     job: Literal["refusal"] = "refusal"
-    version: Literal[1] = WIRE_VERSION
-    kind: RefusalKind
+    version: Version = WIRE_VERSION
+    kind: Annotated[RefusalKind, _SPELLED]
     message: ShortText
 
 
@@ -244,7 +254,7 @@ class Recipe(Message):
     """Slice of the training rows kept back to stop early; 0 turns it off."""
     early_stop_patience: Annotated[int, Field(ge=1)] = 10
     """Epochs without improvement on that slice; the best epoch's weights are kept."""
-    augment: tuple[Literal["shift", "flip", "noise", "cutout", "mixup"], ...] = Field(default=())
+    augment: Row[Literal["shift", "flip", "noise", "cutout", "mixup"]] = Field(default=())
     mixed_precision: bool = True
     """bfloat16 autocast on a GPU; no effect on a CPU."""
 
@@ -252,8 +262,8 @@ class Recipe(Message):
 class TensorScale(Message):
     """Mean and std of each regression target over the training rows (TargetEncoding)."""
 
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
+    mean: Row[float]
+    std: Row[float]
 
 
 class SeedSpec(Message):
@@ -264,15 +274,15 @@ class SeedSpec(Message):
 
 
 class JobBase(Message):
-    version: Literal[1] = WIRE_VERSION
+    version: Version = WIRE_VERSION
     task: Task
     input_kind: InputKind
-    input_shape: Annotated[tuple[int, ...], Field(min_length=1, max_length=3)]
+    input_shape: Annotated[Row[int], Field(min_length=1, max_length=3)]
     num_outputs: Annotated[int, Field(ge=1, le=100_000)]
     vocab_size: int | None = None
     target_scale: TensorScale | None = None
     """Regression: the standard trainer fits standardised targets, and predict puts the scale back."""
-    seeds: Annotated[tuple[SeedSpec, ...], Field(min_length=1, max_length=caps.SEEDS)]
+    seeds: Annotated[Row[SeedSpec], Field(min_length=1, max_length=caps.SEEDS)]
     device: Literal["cpu", "cuda"] = "cpu"
     threads: Annotated[int, Field(ge=1, le=1024)]
     """CPU threads for the whole room; workers share them out."""
@@ -318,7 +328,7 @@ class FailureKind(StrEnum):
 
 
 class Failure(Message):
-    kind: FailureKind
+    kind: Annotated[FailureKind, _SPELLED]
     message: ShortText
     traceback: LongText = ""
     line: int | None = None
@@ -336,7 +346,7 @@ class LayerSummary(Message):
 class ModelSummary(Message):
     """What building the model showed: one row per leaf module, in the order of the dummy batch's forward pass."""
 
-    layers: Annotated[tuple[LayerSummary, ...], Field(max_length=caps.SUMMARY_LAYERS)]
+    layers: Annotated[Row[LayerSummary], Field(max_length=caps.SUMMARY_LAYERS)]
     parameters: Count
     bytes: Count
     omitted_layers: Count = 0
@@ -353,8 +363,8 @@ class WorkerReport(Message):
     own_train: bool = False
     own_predict: bool = False
     epochs: Count = 0
-    train_loss: Annotated[tuple[float, ...], Field(max_length=caps.CURVE_POINTS)] = ()
-    held_out_loss: Annotated[tuple[float, ...], Field(max_length=caps.CURVE_POINTS)] = ()
+    train_loss: Annotated[Row[float], Field(max_length=caps.CURVE_POINTS)] = ()
+    held_out_loss: Annotated[Row[float], Field(max_length=caps.CURVE_POINTS)] = ()
     """On the early-stop slice of the training rows, where there is one."""
     build_s: Seconds = 0.0
     train_s: Seconds = 0.0
@@ -371,8 +381,8 @@ class JobReply(Message):
     """
 
     job: Literal["train", "predict"]
-    version: Literal[1] = WIRE_VERSION
-    reports: Annotated[tuple[WorkerReport, ...], Field(max_length=caps.SEEDS)]
+    version: Version = WIRE_VERSION
+    reports: Annotated[Row[WorkerReport], Field(max_length=caps.SEEDS)]
     wall_s: Seconds
 
 
@@ -382,7 +392,7 @@ class JobReply(Message):
 class MountFact(Message):
     path: str = Field(max_length=4096)
     fstype: str = Field(max_length=100)
-    options: Annotated[tuple[str, ...], Field(max_length=100)]
+    options: Annotated[Row[str], Field(max_length=100)]
     kind: Literal["file", "folder", "socket", "device", "other"] | None = None
     """What lies at ``path``; None where it may not be looked at."""
 
@@ -391,18 +401,18 @@ class GpuFact(Message):
     """A GPU that the driver lists."""
 
     uuid: str = Field(max_length=100)
-    nodes: Annotated[tuple[str, ...], Field(max_length=16)]
+    nodes: Annotated[Row[str], Field(max_length=16)]
     """Names under /dev through which it is reached, there or not."""
 
 
 class Attestation(Message):
     """What the supervisor sees of its own cage before any foreign byte arrives; compared with the policy."""
 
-    version: Literal[1] = WIRE_VERSION
+    version: Version = WIRE_VERSION
     role: Literal["prepare", "train", "predict"]
     uid: int
     gid: int
-    groups: Annotated[tuple[int, ...], Field(max_length=100)]
+    groups: Annotated[Row[int], Field(max_length=100)]
     no_new_privs: int | None
     """None where the kernel shows no such line (gVisor)."""
     seccomp: int | None
@@ -411,15 +421,15 @@ class Attestation(Message):
     cap_inheritable: str = Field(max_length=40)
     cap_bounding: str = Field(max_length=40)
     cap_ambient: str = Field(max_length=40)
-    interfaces: Annotated[tuple[str, ...], Field(max_length=100)]
-    mounts: Annotated[tuple[MountFact, ...], Field(max_length=500)]
-    devices: Annotated[tuple[str, ...], Field(max_length=500)]
+    interfaces: Annotated[Row[str], Field(max_length=100)]
+    mounts: Annotated[Row[MountFact], Field(max_length=500)]
+    devices: Annotated[Row[str], Field(max_length=500)]
     """Names under /dev, two levels deep."""
     rlimits: dict[str, tuple[int, int]]
     """``nofile fsize core nproc`` -> (soft, hard); -1 is unlimited."""
     pid: int
     dumpable: int
-    environment: Annotated[tuple[str, ...], Field(max_length=200)]
+    environment: Annotated[Row[str], Field(max_length=200)]
     """Names of the variables of the supervisor, not their values."""
     root_writable: bool
     exchange_bytes: int

@@ -214,7 +214,7 @@ HOSTILE = st.one_of(
 
 
 @given(title=HOSTILE, rationale=st.lists(HOSTILE, max_size=4).map("".join))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_no_title_or_rationale_breaks_out_of_the_docstring(title: str, rationale: str) -> None:
     source = assemble(BY_TYPE["Linear"], title=title, rationale=rationale)
     tree = ast.parse(source)
@@ -255,7 +255,7 @@ def layers(draw: st.DrawFn) -> Any:
     recipe=st.dictionaries(st.sampled_from(sorted(Recipe.model_fields)) | st.text(max_size=5), VALUES, max_size=2),
 )
 @pytest.mark.slow
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=600)
 def test_any_configuration_gives_harmless_source_or_an_assembly_error(config: Any, recipe: Any) -> None:
     try:
         source = assemble(config, recipe)

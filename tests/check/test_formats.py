@@ -7,7 +7,7 @@ import unicodedata
 from xml.etree import ElementTree
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from check import examples
@@ -212,7 +212,6 @@ def visible(page: str) -> bool:
     return not any(unicodedata.category(c) in ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp") for c in allowed)
 
 
-@settings(deadline=None)
 @given(st.one_of(st.just(HOSTILE), st.text(max_size=60)))
 def test_no_text_of_a_candidate_is_obeyed(words: str) -> None:
     clean = words.encode("utf-8", "replace").decode()

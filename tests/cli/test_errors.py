@@ -157,6 +157,16 @@ def test_what_a_user_wrote_cannot_drive_the_terminal():
     assert "\x07" not in done.err
 
 
+def test_not_even_in_a_traceback(tmp_path):
+    folder = tmp_path / "here\u202e\x9b2Jthere"
+    folder.mkdir()
+    (folder / "file").touch()
+    done = fumehood("run", "--goal", "x", "--data", "digits", "--workdir", str(folder), "--verbose")
+    assert "Traceback" in done.err
+    assert "there exists already" in done.err
+    assert not {"\u202e", "\x9b"} & set(done.err)
+
+
 # ---- what works without a run --------------------------------------------------------------------------------------
 
 

@@ -166,7 +166,7 @@ def _sealed(directory: RunDirectory, targets: np.ndarray) -> Dataset:
         target=TargetEncoding(name="digit", classes=("a", "b", "c")),
         arrays=arrays,
         digests=digests,
-        source_digest=source_digest(specs.parse("digits")),
+        source_digest=source_digest(specs.parse("digits"), {}),
         split_seed=0,
         facts=DataFacts(rows=3 * ROWS),
     )

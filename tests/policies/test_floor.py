@@ -150,7 +150,7 @@ FLAGS = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(asked=wholes(), system=floors(), named=floors(), flags=FLAGS)
 def test_no_file_and_no_flag_gives_a_room_more_than_the_floors_on_disk(
     asked: dict[str, Any], system: Floor, named: Floor, flags: dict[str, Any]

@@ -14,10 +14,21 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from prepare_room import SPLITS, Room, table
 
-from fumehood_runner.prepare import memory
+from fumehood_runner.prepare import jobs, memory
 from fumehood_runner.prepare.refusals import Refused
 from fumehood_shared import caps
-from fumehood_shared.messages import PrepareReply, Refusal, RefusalKind, Task
+from fumehood_shared.messages import (
+    DataFacts,
+    EncodeReply,
+    InputKind,
+    NumberColumn,
+    PrepareReply,
+    Refusal,
+    RefusalKind,
+    TabularEncoding,
+    TargetEncoding,
+    Task,
+)
 
 pytestmark = pytest.mark.runner
 
@@ -33,6 +44,30 @@ def room(tmp_path: Path) -> Room:
 def inputs(room: Room, content: str | bytes, target: str = "y") -> np.ndarray:
     prepared = room.put(content).prepare(target)
     return np.concatenate([prepared.array(f"{s}_inputs") for s in SPLITS])
+
+
+# ---- how wide a file may be ----------------------------------------------------------------------------------------
+
+
+def described(columns: int) -> tuple[EncodeReply, PrepareReply]:
+    """Replies on that many columns, each with a missing cell."""
+    encoding = TabularEncoding(columns=tuple(NumberColumn(name=f"c{k}", fill=0, mean=0, std=1) for k in range(columns)))
+    facts = DataFacts(rows=30, missing_cells={f"c{k}": 1 for k in range(columns)})
+    return EncodeReply(arrays={}, facts=facts), PrepareReply(
+        task=Task.CLASSIFICATION, input_kind=InputKind.TABULAR, input_shape=(columns,), num_outputs=2,
+        encoding=encoding, target=TargetEncoding(name="y"), arrays={}, facts=facts,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("reply", described(30_000)[1:] + described(40_001)[:1], ids=["columns", "missing cells"])
+def test_more_columns_than_can_be_described_are_refused_with_what_is_possible(reply):
+    with pytest.raises(Refused, match="more columns, classes and categories than can be described"):
+        jobs.bounded(reply)
+
+
+def test_twenty_thousand_columns_can_be_described():
+    for reply in described(20_000):
+        assert jobs.bounded(reply) is reply
 
 
 # ---- how a file may be written -------------------------------------------------------------------------------------
@@ -157,7 +192,7 @@ def test_a_missing_target_column_lists_the_columns_nearest_first(room):
     assert "'specie'. The columns are 'Species', 'alpha', 'beta', 'gamma'." in refusal.message
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.binary(max_size=400) | st.text("ab,;|\t\n\"'01.-\ufeff\u202e\x1b", max_size=400).map(str.encode))
 def test_no_content_makes_the_loader_crash(tmp_path, content):
     reply = Room(tmp_path).put(content).ask(target="a")

@@ -115,4 +115,6 @@ def _show_traceback(verbose: bool) -> None:
     if verbose:
         import traceback
 
-        click.echo(traceback.format_exc(), err=True)
+        from fumehood import text
+
+        click.echo(text.block(traceback.format_exc(), 20_000), err=True)

@@ -13,10 +13,11 @@ import docker
 from fumehood.errors import EngineError
 from fumehood.sandbox import exchange
 from fumehood.sandbox.cage import DataVolume
-from fumehood.sandbox.exchange import Expected, Outgoing, Rejected
+from fumehood.sandbox.download import allowed_s, download
+from fumehood.sandbox.exchange import Expected, Outgoing, Parcel, Rejected
 from fumehood.sandbox.owner import Owner
 from fumehood.sandbox.room import engine_errors, remove_container, remove_volume
-from fumehood_shared import paths
+from fumehood_shared import caps, paths
 
 
 @contextlib.contextmanager
@@ -58,19 +59,19 @@ def _fill(
     loader = f"{name}-loader"
     try:
         api.create_container_from_config(body, loader)
-        api.put_archive(loader, paths.DATA, exchange.pack(Outgoing(n, f) for n, f in files.items()))
+        api.put_archive(loader, paths.DATA, Parcel(Outgoing(n, f) for n, f in files.items()))
         _check(api, loader, files, digests)
     finally:
         remove_container(api, loader)
 
 
 def _check(api: docker.APIClient, loader: str, files: Mapping[str, Path], digests: Mapping[str, str]) -> None:
-    chunks, _ = api.get_archive(loader, paths.DATA, chunk_size=1024 * 1024)
     sizes = {name: path.stat().st_size for name, path in files.items()}
     expected = {name: Expected(size, exact=True, hash_only=True) for name, size in sizes.items()}
+    cap = sum(sizes.values()) + caps.MIB
     try:
-        with contextlib.closing(chunks):
-            found = exchange.unpack(chunks, paths.DATA.strip("/"), expected, sum(sizes.values()) + 1024 * 1024)
+        with download(api, loader, paths.DATA, allowed_s(cap)) as chunks:
+            found = exchange.unpack(chunks, paths.DATA.strip("/"), expected, cap)
     except Rejected as error:
         raise EngineError(f"the data volume does not hold what was put into it: {error}", "run again") from error
     if {name: file.digest for name, file in found.items()} != dict(digests):

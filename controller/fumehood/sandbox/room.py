@@ -26,7 +26,8 @@ from fumehood.errors import EngineError
 from fumehood.records import Inspected, RoomFacts
 from fumehood.sandbox import attestation, cage, exchange
 from fumehood.sandbox.cage import Cage
-from fumehood.sandbox.exchange import Expected, Outgoing, Received, Rejected
+from fumehood.sandbox.download import allowed_s, download
+from fumehood.sandbox.exchange import Expected, Outgoing, Parcel, Received, Rejected
 from fumehood.sandbox.stream import Stream
 from fumehood.sandbox.usage import Usage, usage
 from fumehood_shared import caps, paths
@@ -112,11 +113,12 @@ class Room:
 
     # -- work --
 
-    def send(self, files: Iterable[Outgoing]) -> None:
-        """Put files under ``in/`` of the exchange volume."""
-        named = (Outgoing(f"{paths.IN}/{file.name}", file.content) for file in files)
+    def send(self, files: Iterable[Outgoing]) -> dict[str, str]:
+        """Put files under ``in/`` of the exchange volume; the SHA-256 of what was sent, by name."""
+        parcel = Parcel(Outgoing(f"{paths.IN}/{file.name}", file.content) for file in files)
         with engine_errors(f"sending files into the {self.cage.role} room"):
-            self._api.put_archive(self._id, paths.EXCHANGE, exchange.pack(named))
+            self._api.put_archive(self._id, paths.EXCHANGE, parcel)
+        return {name.removeprefix(f"{paths.IN}/"): digest for name, digest in parcel.digests.items()}
 
     def work(self, deadline_s: float) -> Ending:
         """Give the start signal and wait for the end of the job, a little longer than ``deadline_s``."""
@@ -150,13 +152,13 @@ class Room:
         return found[name].content
 
     def _fetch(self, path: str, root: str, expected: Mapping[str, Expected], cap: int) -> dict[str, Received]:
-        with engine_errors(f"reading the {self.cage.role} room's output"):
-            try:
-                chunks, _ = self._api.get_archive(self._id, path, chunk_size=1024 * 1024)
-            except NotFound as error:
-                raise Rejected(f"there is no {path}") from error
-            with contextlib.closing(chunks):
-                return exchange.unpack(chunks, root, expected, cap)
+        if self._id is None:
+            raise RuntimeError("the room was not entered")
+        with (
+            engine_errors(f"reading the {self.cage.role} room's output"),
+            download(self._api, self._id, path, allowed_s(cap)) as chunks,
+        ):
+            return exchange.unpack(chunks, root, expected, cap)
 
     # -- facts --
 

@@ -11,7 +11,7 @@ from fumehood_runner.prepare.builtin import Features, Images
 from fumehood_runner.prepare.cells import NumberCells, Rows, Table
 from fumehood_runner.prepare.refusals import Refused, fitting, listing, shown
 from fumehood_runner.prepare.target import Target, check_classes, quantile_bins, separate
-from fumehood_shared import caps, paths
+from fumehood_shared import caps, json_tokens, paths
 from fumehood_shared.messages import (
     ArraySpec,
     BuiltinSource,
@@ -51,7 +51,7 @@ def run_prepare(request: PrepareRequest, exchange: Path) -> PrepareReply:
     encoding, notes = _fit(features, split.train)
     specs = _specs(target.task, encoding, split)
     repeated = _write_splits(exchange / paths.OUT, features, target, encoding, split, specs)
-    return _bounded(
+    return bounded(
         PrepareReply(
             task=target.task,
             input_kind=InputKind.IMAGE if isinstance(encoding, ImageEncoding) else InputKind.TABULAR,
@@ -174,14 +174,23 @@ def _missing_cells(features: Features) -> dict[str, int]:
     return {name: count for name, count in counts.items() if count}
 
 
-def _bounded(reply: Reply) -> Reply:
-    """Refuse where the reply would be larger than the wire allows."""
-    size = len(reply.model_dump_json())
-    if size > caps.RESULT_BYTES - _ENVELOPE_BYTES:
+def bounded(reply: Reply) -> Reply:
+    """Refuse where the reply would be larger, or hold more, than the wire allows."""
+    document = reply.model_dump_json().encode()
+    if len(document) > caps.RESULT_BYTES - _ENVELOPE_BYTES:
         raise Refused(
             RefusalKind.NOT_READABLE,
-            f"The description of the columns takes {size / caps.MIB:.1f} MiB, and {caps.RESULT_BYTES // caps.MIB} MiB "
-            "are the most. Use fewer columns, or shorter names and values.",
+            f"The description of the columns takes {len(document) / caps.MIB:.1f} MiB, and "
+            f"{caps.RESULT_BYTES // caps.MIB} MiB are the most. Use fewer columns, or shorter names and values.",
+        )
+    counted = json_tokens.count(document, caps.JSON_TOKENS)
+    tables = len(reply.facts.class_counts) + len(reply.facts.missing_cells)
+    many = counted.tokens > caps.JSON_TOKENS or counted.containers > caps.JSON_CONTAINERS
+    if many or tables > caps.JSON_TABLE_KEYS:
+        raise Refused(
+            RefusalKind.NOT_READABLE,
+            "There are more columns, classes and categories than can be described. Use fewer columns, or columns with "
+            "fewer different values; 20,000 numeric columns are possible.",
         )
     return reply
 
@@ -203,7 +212,7 @@ def run_encode(request: EncodeRequest, exchange: Path) -> EncodeReply:
         missing_cells=_missing_cells(features),
         notes=tuple(fitting(note) for note in notes),
     )
-    return _bounded(EncodeReply(arrays={"inputs": spec}, facts=facts))
+    return bounded(EncodeReply(arrays={"inputs": spec}, facts=facts))
 
 
 def _new_rows(request: EncodeRequest, exchange: Path) -> tuple[Features, list[str]]:
