@@ -5,48 +5,23 @@ import os
 import socket
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from socketserver import ThreadingUnixStreamServer
 
 import pytest
+from fake_engine import VERSION, answering
 
 from fumehood.errors import EngineError
 from fumehood.sandbox import engine
 
 pytestmark = pytest.mark.unit
 
-VERSION = {"Version": "99.0", "ApiVersion": "1.44", "Os": "linux", "Arch": "amd64", "Components": [{"Name": "Engine"}]}
-
-
-class FakeEngine(BaseHTTPRequestHandler):
-    """Answers the two requests by which a client makes an engine's acquaintance."""
-
-    def do_GET(self) -> None:
-        body = b"OK" if self.path.endswith("/_ping") else json.dumps(VERSION).encode()
-        self.send_response(200)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def address_string(self) -> str:
-        return "unix"
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Nothing is printed."""
-
 
 @pytest.fixture
 def fake_engine(tmp_path: Path) -> Iterator[str]:
     """Address of an engine on a socket of its own."""
-    path = tmp_path / "engine.sock"
-    with ThreadingUnixStreamServer(str(path), FakeEngine) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"unix://{path}"
-        server.shutdown()
+    with answering(tmp_path / "engine.sock", version={**VERSION, "Version": "99.0"}) as url:
+        yield url
 
 
 @pytest.fixture(autouse=True)

@@ -12,7 +12,7 @@ from typing import Any
 import docker
 import pytest
 from fake_engine import INFO, answering
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fumehood.errors import EngineError
@@ -28,6 +28,7 @@ json_values = st.recursive(
 
 
 @pytest.mark.unit
+@settings(deadline=None)
 @given(
     st.dictionaries(st.text(max_size=8).filter(lambda key: key != "runtimes"), json_values),
     st.dictionaries(st.text(max_size=8).filter(lambda key: key != "runsc"), json_values),
