@@ -8,7 +8,8 @@
     ├── HostileOutputError            4  a room's output broke the protocol, or a violation was seen from outside
     ├── BudgetError                   5  time, tokens or money are used up
     ├── EngineError                   6  no engine, no image, or an engine that cannot enforce the policy
-    └── InternalError                70  an invariant of ours does not hold
+    ├── InternalError                70  an invariant of ours does not hold
+    └── Interrupted                 130  Ctrl-C
 
 A candidate that fails is not an error: it is an ``Envelope`` with failures in it (``records``).
 """
@@ -63,3 +64,8 @@ class EngineError(FumehoodError):
 
 class InternalError(FumehoodError):
     """Raised where continuing would rest on something that is not so."""
+
+
+class Interrupted(FumehoodError):
+    exit_code = 130
+    kind = "interrupted"

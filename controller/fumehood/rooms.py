@@ -14,7 +14,7 @@ from pydantic import Field, RootModel
 
 from fumehood.errors import DataError, EngineError, HostileOutputError
 from fumehood.records import RoomFacts
-from fumehood.sandbox import exchange
+from fumehood.sandbox import control, exchange
 from fumehood.sandbox.exchange import Expected, Outgoing, Received, Rejected
 from fumehood.sandbox.room import Ending, Room
 from fumehood_shared import caps, paths
@@ -138,25 +138,40 @@ def _job_files(request: TrainRequest | PredictRequest, source: str) -> list[Outg
 
 
 def _run(room: Room, request: TrainRequest | PredictRequest, expected: Mapping[str, Expected], wanted: str) -> Outcome:
-    """Start signal to typed outcome. From the start signal on, every failure is the candidate's."""
-    ending = room.work(request.deadline_s)
-    if ending is not Ending.REPORTED:
-        return _all_failed(room, request, _failure_from_outside(ending, room.facts))
+    """Start signal to typed outcome. From the start signal on, every failure is the candidate's.
+
+    Unless it is shown to be the engine's: raises EngineError then, and the job can be done again with the same seeds.
+    """
+    doubtful = True
     try:
-        common = {paths.RESULT: Expected(caps.RESULT_BYTES), paths.LOG: Expected(caps.LOG_BYTES)}
-        received = room.collect({**common, **expected})
-        if paths.RESULT not in received:
-            raise Rejected("there is no result")
-        reply = exchange.parse(received[paths.RESULT].content, JobReply, caps.RESULT_BYTES)
-        if reply.job != request.job or len(reply.reports) != len(request.seeds):
-            raise Rejected("the result is of another job")
+        ending = room.work(request.deadline_s)
+        if ending is Ending.REPORTED:
+            return _collected(room, request, expected, wanted)
+        failure = _failure_from_outside(ending, room.facts)
+        doubtful = failure.kind is not FailureKind.OOM
     except Rejected as error:
-        for target in expected.values():
-            if target.keep is not None:
-                target.keep.unlink(missing_ok=True)
-        return _all_failed(
-            room, request, Failure(kind=FailureKind.HOSTILE_OUTPUT, message=str(error)[: caps.MESSAGE_CHARS])
-        )
+        failure = Failure(kind=FailureKind.HOSTILE_OUTPUT, message=str(error)[: caps.MESSAGE_CHARS])
+        doubtful = not room.runs()
+    except EngineError as error:
+        failure = Failure(kind=FailureKind.CRASHED, message=f"the room was lost: {error}"[: caps.MESSAGE_CHARS])
+    for target in expected.values():
+        if target.keep is not None:
+            target.keep.unlink(missing_ok=True)
+    _expect_uninterrupted(room, failure)
+    return _all_failed(room, request, _confirmed(room, request, failure) if doubtful else failure)
+
+
+def _collected(
+    room: Room, request: TrainRequest | PredictRequest, expected: Mapping[str, Expected], wanted: str
+) -> Outcome:
+    """What a room left that said it was done; raises Rejected where that is not what the protocol allows."""
+    common = {paths.RESULT: Expected(caps.RESULT_BYTES), paths.LOG: Expected(caps.LOG_BYTES)}
+    received = room.collect({**common, **expected})
+    if paths.RESULT not in received:
+        raise Rejected("there is no result")
+    reply = exchange.parse(received[paths.RESULT].content, JobReply, caps.RESULT_BYTES)
+    if reply.job != request.job or len(reply.reports) != len(request.seeds):
+        raise Rejected("the result is of another job")
     files = {
         i: received[f"{paths.seed_dir(i)}/{wanted}"]
         for i in range(len(request.seeds))
@@ -165,6 +180,29 @@ def _run(room: Room, request: TrainRequest | PredictRequest, expected: Mapping[s
     reports = tuple(_judged(report, i in files, wanted, room.facts) for i, report in enumerate(reply.reports))
     log = received[paths.LOG].content.decode("utf-8", "replace") if paths.LOG in received else ""
     return Outcome(reports=reports, files=files, facts=room.facts, log=log)
+
+
+def _expect_uninterrupted(room: Room, failure: Failure) -> None:
+    """Raises EngineError where the engine's own account says that the room did not end by itself."""
+    if (why := room.interruption()) is not None:
+        raise EngineError(
+            f"the {room.cage.role} room failed ({failure.message}), and {why}", "fumehood doctor; a run can be resumed"
+        )
+
+
+def _confirmed(room: Room, request: TrainRequest | PredictRequest, failure: Failure) -> Failure:
+    """A failure that tells nothing of whose it is, once a control room has shown that it is the candidate's.
+
+    Raises EngineError where that room fails too. The candidate's own room is destroyed before.
+    """
+    room.close()
+    if (why := control.trouble(room.another(), request)) is not None:
+        raise EngineError(
+            f"the {room.cage.role} room failed ({failure.message}), and a control room beside it too: {why}",
+            "fumehood doctor; a run can be resumed",
+        )
+    message = f"{failure.message} (a control room worked)"
+    return failure.model_copy(update={"message": message[-caps.MESSAGE_CHARS :]})
 
 
 def _judged(report: WorkerReport, has_file: bool, wanted: str, facts: RoomFacts) -> WorkerReport:

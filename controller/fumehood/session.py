@@ -14,7 +14,7 @@ from typing import Any
 
 from fumehood import __version__, floor, goal, policy, recorder, report, signing, text
 from fumehood.data import specs
-from fumehood.errors import UsageError
+from fumehood.errors import Interrupted, UsageError
 from fumehood.journal import fold, read
 from fumehood.planning.search import SearchPlanner
 from fumehood.progress import Progress
@@ -115,14 +115,17 @@ def look(path: Path) -> Session:
 
 def _research(record: Recorder, progress: Progress, key: SigningKey | None) -> Session:
     planner = SearchPlanner(seed=record.run.settings.seed)
-    with progress, open_host(record.policy, record.run.run_id, uuids=record.run.settings.gpus) as host:
-        if key and not record.is_signed:
-            progress.note("This run was begun without a signing key, and stays unsigned.")
-        try:
-            Research(record, host, planner, progress).run()
-        except BaseException:
-            record.report_if_possible()
-            raise
+    try:
+        with progress, open_host(record.policy, record.run.run_id, uuids=record.run.settings.gpus) as host:
+            if key and not record.is_signed:
+                progress.note("This run was begun without a signing key, and stays unsigned.")
+            try:
+                Research(record, host, planner, progress).run()
+            except BaseException:
+                record.report_if_possible()
+                raise
+    except KeyboardInterrupt as stop:
+        raise Interrupted("interrupted", f"go on with the run: fumehood resume {record.directory.path}") from stop
     return Session(record.run, record.directory)
 
 

@@ -171,3 +171,5 @@ def predict(model, inputs):
     return model(inputs)
 """
 """Keeps its data in memory and waits until the test lets it go on."""
+
+HOLDS_IN_PREDICT = HOLDS.replace("    hold()\n    model.weight", "    model.weight")

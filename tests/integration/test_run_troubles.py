@@ -5,16 +5,16 @@ import shutil
 import socket
 import subprocess
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
 import docker
 import pytest
 
+from chaos.disks import full_run_directory, small_disk
+from chaos.runs import bodies, journal, kinds
 from fumehood import assets
 from integration.lab import SOURCES, command, fumehood_cli, owned, started, wait_until
-from integration.test_resume_after_kill import bodies, journal, kinds
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
@@ -43,45 +43,24 @@ def test_a_folder_with_something_in_it_is_refused_and_left_as_it_is(tmp_path: Pa
     assert [path.name for path in tmp_path.iterdir()] == ["mine"]
 
 
-@contextmanager
-def mounted(folder: Path, options: str) -> Iterator[Path]:
-    """A tmpfs of the test's own."""
-    if os.geteuid() != 0:
-        pytest.skip("mounting takes root")
-    folder.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)], check=True)
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", "-l", str(folder)], check=True)
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="mounting takes root")
 
 
+@needs_root
 def test_a_place_that_may_not_be_written_is_a_usage_error(tmp_path: Path) -> None:
-    with mounted(tmp_path / "ro", "ro,size=1m") as place:
+    with small_disk(tmp_path / "ro", "ro,size=1m") as place:
         done = fumehood_cli("run", *ASKED, "--workdir", str(place / "run"))
     assert done.returncode == 2
     assert "cannot be written: Read-only file system" in done.stderr
 
 
+@needs_root
 @pytest.mark.parametrize("size", ["80k", "160k"], ids=["in the search", "in the reports"])
 def test_a_full_disk_stops_a_run_that_is_completed_when_there_is_room(
     tmp_path: Path, api: docker.APIClient, size: str
 ) -> None:
-    with mounted(tmp_path / "small", f"size={size}") as place:
-        folder = place / "run"
-        full = fumehood_cli("run", *ASKED, "--workdir", str(folder))
-        assert full.returncode == 6, full.stderr
-        assert "No space left on device" in full.stderr
-        before = kinds(folder)
-        assert "started" in before
-        subprocess.run(["mount", "-o", "remount,size=64m", str(place)], check=True)
-        done = fumehood_cli("report" if before[-1] == "finished" else "resume", str(folder))
-        assert done.returncode == 0, done.stderr
-        assert kinds(folder)[: len(before)] == before
-        assert kinds(folder)[-1] == "finished"
-        assert len(bodies(folder, "evaluated")) == 1
-        assert "</html>" in (folder / "reports" / "report.html").read_text()
-        assert owned(api, f"fumehood.run={journal(folder)[0]['body']['run_id']}") == []
+    with small_disk(tmp_path / "small", f"size={size}") as place:
+        assert full_run_directory(api, place, ASKED) == []
 
 
 def test_an_image_of_another_version_is_refused(tmp_path: Path) -> None:

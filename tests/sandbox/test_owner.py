@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import replace
 
@@ -13,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fumehood.sandbox import engine, image, reaper
-from fumehood.sandbox.owner import Owner, Place, is_dead
+from fumehood.sandbox.owner import Owner, Place, forget_dead, is_dead
 
 unit = pytest.mark.unit
 NOW = time.time()
@@ -124,6 +125,45 @@ def test_the_locks_of_two_owners_are_two(tmp_path):
     with Owner(tmp_path, "a") as one, Owner(tmp_path, "b") as two:
         assert one.id != two.id
         assert one.labels("room", 1)["fumehood.install"] == two.labels("room", 1)["fumehood.install"]
+
+
+@unit
+@pytest.mark.parametrize("stepped", [-(10.0**9), 0.0, 10.0**9], ids=["back", "not at all", "ahead"])
+def test_a_clock_that_is_stepped_kills_and_revives_nobody(tmp_path, stepped):
+    with Owner(tmp_path, "run") as owner:
+        labels = owner.labels("train", 60)
+        assert not is_dead(labels, Place.here(), time.time() + stepped)
+    assert is_dead(labels, Place.here(), time.time() + stepped)
+
+
+@unit
+def test_lock_files_of_the_dead_are_swept_away_and_of_the_living_are_not(tmp_path):
+    locks = tmp_path / "locks"
+    with Owner(tmp_path, "run") as alive:
+        (locks / "0123456789abcdef.lock").touch()
+        forget_dead(tmp_path)
+        assert [path.name for path in locks.glob("*.lock")] == [f"{alive.id}.lock"]
+        assert not is_dead(alive.labels("train", 60), Place.here(), time.time())
+
+
+@unit
+def test_sweeping_while_owners_come_and_go_takes_no_lock_from_anybody(tmp_path):
+    stop = threading.Event()
+
+    def sweep():
+        while not stop.is_set():
+            forget_dead(tmp_path)
+
+    sweeper = threading.Thread(target=sweep)
+    sweeper.start()
+    try:
+        for _ in range(50):
+            with Owner(tmp_path, "run") as owner:
+                assert (tmp_path / "locks" / f"{owner.id}.lock").exists()
+                assert not is_dead(owner.labels("train", 60), Place.here(), time.time())
+    finally:
+        stop.set()
+        sweeper.join()
 
 
 # ---- on an engine --------------------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 import click
 
 from fumehood import __version__
+from fumehood.cli import interrupt
 from fumehood.cli.audit import audit, replay
 from fumehood.cli.check import check
 from fumehood.cli.data import data
@@ -20,9 +21,7 @@ from fumehood.cli.image import image
 from fumehood.cli.policy import policy
 from fumehood.cli.predict import predict
 from fumehood.cli.run import report, resume, run
-from fumehood.errors import EngineError, FumehoodError, InternalError, UsageError
-
-INTERRUPTED = 130
+from fumehood.errors import EngineError, FumehoodError, InternalError, Interrupted, UsageError
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -42,14 +41,14 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line and exit with one of the documented codes."""
     arguments = sys.argv[1:] if arguments is None else arguments
     as_json, verbose = _wants_json(arguments), "--verbose" in arguments
+    interrupt.arm()
     try:
         code = cli.main(args=arguments, prog_name="fumehood", standalone_mode=False)
         sys.exit(code if isinstance(code, int) else 0)
     except click.exceptions.Exit as stop:
         sys.exit(stop.exit_code)
     except (click.Abort, KeyboardInterrupt):
-        hint = "start it again" if arguments[:1] == ["check"] else "a run can be continued: fumehood resume DIR"
-        _fail(FumehoodError("interrupted", hint), INTERRUPTED, "interrupted", as_json)
+        _fail(Interrupted("interrupted"), interrupt.EXIT_CODE, Interrupted.kind, as_json)
     except click.ClickException as error:
         where = (
             f"{error.ctx.command_path} --help"

@@ -14,13 +14,15 @@ from fumehood.cli.options import AS_JSON
 def gc(dry_run: bool, as_json: bool) -> None:
     """Remove containers and volumes whose run is proven dead, and nothing else."""
     from fumehood.cli import emit
-    from fumehood.sandbox import engine, reaper
+    from fumehood.sandbox import engine, owner, reaper
+    from fumehood.sandbox.host import state_folder
 
     api = engine.connect().api
     found = reaper.find(api)
     things = [*_things("container", found.containers), *_things("volume", found.volumes)]
     if not dry_run:
         reaper.remove(api, found)
+        owner.forget_dead(state_folder())
     left = found if dry_run else reaper.find(api)
     staying = {*left.containers, *left.volumes}
     removed = [thing for thing in things if thing["name"] not in staying]

@@ -1,14 +1,16 @@
 """Evaluates candidates in rooms on this machine's engine.
 
 The predict room is opened together with the train room, so that it warms up meanwhile; it receives source and inputs
-only after the train room is destroyed. The rows of every array enter in a secret order, and predictions are put back
-into the data set's own order here.
+only after the train room is destroyed. Seeds that share no rooms are tried at the same time, as many as the machine has
+memory and CPUs for; what one of them brings does not depend on that. The rows of every array enter in a secret order,
+and predictions are put back into the data set's own order here.
 """
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,11 +18,14 @@ from fumehood import rooms
 from fumehood.data import order
 from fumehood.data.seal import file_digest
 from fumehood.executors import Job
+from fumehood.executors.parallel import run_all
+from fumehood.policy import Role
 from fumehood.progress import Progress
 from fumehood.records import Dataset, Envelope, RoomFacts, SeedResult
 from fumehood.sandbox import exchange
 from fumehood.sandbox.cage import DataVolume
 from fumehood.sandbox.exchange import Received, Rejected
+from fumehood.sandbox.group import RoomGroup
 from fumehood.sandbox.host import Host
 from fumehood.sandbox.room import Room
 from fumehood_shared import caps, paths
@@ -77,16 +82,25 @@ class LocalExecutor:
     def evaluate(self, job: Job, into: Path) -> Envelope:
         for name in ("weights", "predictions"):
             (into / name).mkdir(exist_ok=True)
-        return _joined(job, [self._train_and_predict(job, seeds, into) for seeds in self._room_mates(job)])
+        return self._together(job, ("train", "predict"), lambda here, mates: here._train_and_predict(job, mates, into))
 
     def predict(self, job: Job, split: Literal["validation", "test"], weights: Path, into: Path) -> Envelope:
         (into / "predictions").mkdir(parents=True, exist_ok=True)
-        parts = []
-        for seeds in self._room_mates(job):
-            with self.host.room("predict") as room:
-                results, facts = self._predict(room, job, seeds, split, weights, into)
-            parts.append(_Part(results, (facts,), ""))
-        return _joined(job, parts)
+
+        def work(here: LocalExecutor, mates: Sequence[SeedSpec]) -> _Part:
+            with here.host.room("predict") as room:
+                results, facts = here._predict(room, job, mates, split, weights, into)
+            return _Part(results, (facts,), "")
+
+        return self._together(job, ("predict",), work)
+
+    def _together(self, job: Job, roles: Sequence[Role], work: "_Work") -> Envelope:
+        """``work`` for the seeds of each set of rooms, in rooms that are given up together if one goes wrong."""
+        mates = self._room_mates(job)
+        group = RoomGroup()
+        here = replace(self, host=replace(self.host, group=group))
+        at_once = self.host.at_once(*roles) if len(mates) > 1 else 1
+        return _joined(job, run_all([partial(work, here, seeds) for seeds in mates], at_once, group.abandon))
 
     def _room_mates(self, job: Job) -> list[tuple[SeedSpec, ...]]:
         """The seeds that share a room: all of them, or under ``isolate_seeds`` none with another."""
@@ -201,6 +215,9 @@ class _Part:
     results: tuple[SeedResult, ...]
     facts: tuple[RoomFacts, ...]
     log: str
+
+
+_Work = Callable[[LocalExecutor, Sequence[SeedSpec]], _Part]
 
 
 def _joined(job: Job, parts: Sequence[_Part]) -> Envelope:

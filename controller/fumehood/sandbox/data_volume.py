@@ -40,9 +40,17 @@ def data_volume(
             api.create_volume(name, driver="local", labels=labels)
             _fill(api, name, labels, image_id, files, digests)
         yield DataVolume(name)
-    finally:
-        with engine_errors("removing the data volume"):
-            remove_volume(api, name)
+    except BaseException:
+        # What failed is to be told, not what could not be removed because of it: that is the watchdog's.
+        with contextlib.suppress(EngineError):
+            _remove(api, name)
+        raise
+    _remove(api, name)
+
+
+def _remove(api: docker.APIClient, name: str) -> None:
+    with engine_errors("removing the data volume"):
+        remove_volume(api, name)
 
 
 def _fill(

@@ -9,7 +9,8 @@ import os
 import pwd
 import secrets
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import docker
@@ -17,10 +18,12 @@ from platformdirs import user_state_path
 
 from fumehood import floor
 from fumehood.policy import Policy, Role
-from fumehood.sandbox import capability, confinement, engine, gpus, image, reaper
+from fumehood.sandbox import budget, capability, confinement, engine, gpus, image, reaper
 from fumehood.sandbox.cage import Cage, Confinement, DataVolume, Grant
+from fumehood.sandbox.events import Events
+from fumehood.sandbox.group import RoomGroup
 from fumehood.sandbox.image import Images
-from fumehood.sandbox.owner import Owner
+from fumehood.sandbox.owner import Owner, forget_dead
 from fumehood.sandbox.room import Room, engine_errors
 from fumehood.sandbox.watchdog import watching
 
@@ -40,10 +43,21 @@ class Host:
     images: Images
     policy: Policy
     owner: Owner
+    events: Events
     cpus: int
     grant: Grant | None
     """What every train and predict room is given."""
     confinement: Confinement | None
+    memory_bytes: int
+    """Of the engine's machine."""
+    group: RoomGroup = field(default_factory=RoomGroup)
+    """The rooms made here are given up together."""
+
+    def at_once(self, *roles: Role) -> int:
+        """How many sets of rooms, one of each role, to have at the same time beside all other rooms: at least one."""
+        with engine_errors("looking for free memory"):
+            free = budget.free_bytes(self.api, self.memory_bytes)
+        return budget.at_once(free, sum(self.policy.limits(role).host_bytes for role in roles), self.cpus)
 
     def room(self, role: Role, data: DataVolume | None = None) -> Room:
         """A room that is not created yet: entering it does that."""
@@ -57,12 +71,13 @@ class Host:
             uid=_free_uid(),
             name=f"fumehood-{role}-{secrets.token_hex(8)}",
             exchange=f"fumehood-exchange-{secrets.token_hex(8)}",
-            labels=self.owner.labels(role, lifetime),
+            labels=self.owner.labels(role, lifetime) | budget.label(limits.host_bytes),
             data=data,
             grant=None if role == "prepare" else self.grant,
             confinement=self.confinement,
         )
-        return Room(self.api, cage)
+        another = partial(self.room, role, data)
+        return Room(self.api, cage, events=self.events, group=self.group, another=another)
 
 
 @contextlib.contextmanager
@@ -82,16 +97,18 @@ def open_host(policy: Policy, run_id: str, *, uuids: Sequence[str] = ()) -> Iter
     grant = gpus.grant(uuids, policy, info, local=endpoint.is_local)
     images = image.find(client, "cuda" if grant else "cpu")
     reaper.remove(api, reaper.find(api))
-    with Owner(state_folder(), run_id) as owner, watching(owner):
-        yield Host(
-            api=api,
-            images=images,
-            policy=policy,
-            owner=owner,
-            cpus=int(info["NCPU"]),
-            grant=grant,
-            confinement=confinement.of_host(info),
-        )
+    forget_dead(state_folder())
+    cpus, memory = int(info["NCPU"]), int(info["MemTotal"])
+    with Owner(state_folder(), run_id) as owner, watching(owner), _listening(api, owner) as events:
+        yield Host(api, images, policy, owner, events, cpus, grant, confinement.of_host(info), memory)
+
+
+@contextlib.contextmanager
+def _listening(api: docker.APIClient, owner: Owner) -> Iterator[Events]:
+    with engine_errors("listening to its events"):
+        events = Events(api, owner.id)
+    with contextlib.closing(events):
+        yield events
 
 
 def _free_uid() -> int:

@@ -19,6 +19,8 @@ PREFIX = "fumehood."
 KIND = PREFIX + "kind"
 OWNER = PREFIX + "owner"
 _LOCKS = "locks"
+_DOOR = "locks.door"
+"""Held while a lock file is made or swept away: between its creation and its lock it looks like a dead owner's."""
 _INSTALL = "install-id"
 _DEADLINE_DIGITS = 12
 _GRACE_S = 86_400
@@ -56,7 +58,8 @@ class Owner:
         self._lock = FileLock(self._path)
 
     def __enter__(self) -> Self:
-        self._lock.acquire(timeout=0)
+        with FileLock(self._path.parent.with_name(_DOOR)):
+            self._lock.acquire(timeout=0)
         return self
 
     def __exit__(
@@ -78,6 +81,15 @@ class Owner:
             PREFIX + "lock": str(self._path),
             PREFIX + "deadline": str(int(time.time() + lifetime_s)),
         }
+
+
+def forget_dead(state: Path) -> None:
+    """Remove the lock files of this installation's dead owners. What they made is still known as theirs."""
+    locks = state.resolve() / _LOCKS
+    if locks.is_dir():
+        with FileLock(locks.with_name(_DOOR)):
+            for path in locks.glob("*.lock"):
+                _is_unlocked(path)
 
 
 def is_dead(labels: Mapping[str, str], place: Place, now: float) -> bool:

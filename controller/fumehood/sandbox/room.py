@@ -1,9 +1,9 @@
 """The life of one room: created, compared, started, attested, used once, destroyed.
 
-    with Room(engine, cage, owner) as room:     # created, inspected, compared with the policy, started
+    with host.room("train", data) as room:      # created, inspected, compared with the policy, started
         room.ready()                            # attestation compared with the policy
         room.send(files)
-        ending = room.work()                    # one job, to its end or its deadline
+        ending = room.work(deadline_s)          # one job, to its end or its deadline
         files = room.collect(expected)
                                                 # container and exchange volume are gone here, whatever happened
 
@@ -13,7 +13,7 @@ as the policy says is an EngineError (exit 6) before anything foreign enters it.
 
 import contextlib
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from enum import StrEnum
 from types import TracebackType
 from typing import Any, Self
@@ -27,7 +27,9 @@ from fumehood.records import Inspected, RoomFacts
 from fumehood.sandbox import attestation, cage, exchange
 from fumehood.sandbox.cage import Cage
 from fumehood.sandbox.download import allowed_s, download
+from fumehood.sandbox.events import Events
 from fumehood.sandbox.exchange import Expected, Outgoing, Parcel, Received, Rejected
+from fumehood.sandbox.group import RoomGroup
 from fumehood.sandbox.stream import Stream
 from fumehood.sandbox.usage import Usage, usage
 from fumehood_shared import caps, paths
@@ -50,11 +52,20 @@ class Ending(StrEnum):
 
 
 class Room:
-    """A context manager; entering creates and starts the room, leaving destroys it."""
+    """A context manager; entering creates and starts the room, leaving destroys it.
 
-    def __init__(self, api: docker.APIClient, cage: Cage) -> None:
+    Once its ``group`` is given up, from whatever thread, every wait here ends with Abandoned.
+    """
+
+    def __init__(
+        self, api: docker.APIClient, cage: Cage, *, events: Events, group: RoomGroup, another: "Callable[[], Room]"
+    ) -> None:
         self.cage = cage
+        self.another = another
+        """Makes a fresh room of the same kind, not entered yet."""
         self._api = api
+        self._events = events
+        self._group = group
         self._id: str | None = None
         self._stream: Stream | None = None
         self._asked_at = self._ready_at = self._started_at = self._ended_at = time.monotonic()
@@ -66,11 +77,12 @@ class Room:
     # -- birth --
 
     def __enter__(self) -> Self:
+        self._group.check()
         try:
             with engine_errors(f"creating the {self.cage.role} room"):
                 self._create()
         except BaseException:
-            self.close()
+            self._close_if_possible()
             raise
         return self
 
@@ -84,6 +96,7 @@ class Room:
         self._inspected = cage.inspected(container, volume)
         streams = {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}
         self._stream = Stream(self._api.attach_socket(self._id, params=streams))
+        self._group.add(self._stream)
         self._api.start(self._id)
 
     def ready(self) -> Attestation:
@@ -91,7 +104,7 @@ class Room:
 
         Raises EngineError if it never comes, cannot be read, or differs.
         """
-        said = self._expect_stream.wait_for("ready", self._asked_at + self.cage.limits.ready_s)
+        said = self._wait_for("ready", self._asked_at + self.cage.limits.ready_s)
         if said is not True:
             why = "did not get ready in time" if said is None else f"ended before it was ready: {self._last_words()}"
             raise EngineError(
@@ -124,7 +137,7 @@ class Room:
         """Give the start signal and wait for the end of the job, a little longer than ``deadline_s``."""
         self._started_at = time.monotonic()
         self._expect_stream.say("go")
-        said = self._expect_stream.wait_for("done", self._started_at + deadline_s + _GRACE_S)
+        said = self._wait_for("done", self._started_at + deadline_s + _GRACE_S)
         self._ended_at = time.monotonic()
         self._observe(said)
         if said is None:
@@ -135,6 +148,11 @@ class Room:
                 "fumehood doctor; a run can be resumed",
             )
         return Ending.REPORTED if said else Ending.DIED
+
+    def _wait_for(self, word: str, deadline: float) -> bool | None:
+        said = self._expect_stream.wait_for(word, deadline)
+        self._group.check()
+        return said
 
     def collect(self, expected: Mapping[str, Expected]) -> dict[str, Received]:
         """Read ``out/`` of the exchange volume; see ``exchange.unpack``, which raises Rejected."""
@@ -161,6 +179,17 @@ class Room:
             return exchange.unpack(chunks, root, expected, cap)
 
     # -- facts --
+
+    def interruption(self) -> str | None:
+        """What ended this room's job from outside, by the engine's own account; None where nothing is known to have."""
+        return None if self._id is None else self._events.interruption(self._id, died=not self.runs())
+
+    def runs(self) -> bool:
+        """Whether its first process is alive. An engine that cannot tell has no such room any more, or went away."""
+        try:
+            return bool(self._api.inspect_container(self._id)["State"].get("Running"))
+        except (DockerException, RequestException, OSError):
+            return False
 
     @property
     def facts(self) -> RoomFacts:
@@ -210,7 +239,15 @@ class Room:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.close()
+        if kind is None:
+            self.close()
+        else:
+            self._close_if_possible()
+
+    def _close_if_possible(self) -> None:
+        """Where something failed already, that is to be told; what stays behind is the watchdog's."""
+        with contextlib.suppress(EngineError):
+            self.close()
 
     def close(self) -> None:
         """Destroy container and exchange volume. When it returns, no process of the room is alive.
@@ -218,6 +255,7 @@ class Room:
         Our own end of the stream goes first: an unread one blocks the engine.
         """
         if self._stream is not None:
+            self._group.discard(self._stream)
             self._stream.close()
         with engine_errors(f"removing the {self.cage.role} room"):
             remove_container(self._api, self._id or self.cage.name)
@@ -256,10 +294,13 @@ def remove_volume(api: docker.APIClient, name: str) -> None:
 
 @contextlib.contextmanager
 def engine_errors(doing: str) -> Iterator[None]:
-    """Turn what the engine's client raises into EngineError that says what we were doing."""
+    """Turn what the engine's client raises into EngineError that says what we were doing.
+
+    Trouble with our own files (a full disk) is left as it is: it is neither the engine's nor a candidate's.
+    """
     try:
         yield
-    except (DockerException, RequestException, OSError) as error:
+    except (DockerException, RequestException, ConnectionError, TimeoutError) as error:
         detail = getattr(error, "explanation", None) or str(error)
         raise EngineError(
             f"the container engine failed while {doing}: {str(detail)[:300]}", "fumehood doctor; a run can be resumed"
