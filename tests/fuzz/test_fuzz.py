@@ -56,6 +56,17 @@ def test_what_took_gigabytes_takes_little(target):
                 assert answer["grown"] < MEMORY_BYTES, (name, answer)
 
 
+def test_the_costliest_message_known_takes_little():
+    """As many small objects as are allowed, and as many strings as there are tokens left, all with wide characters."""
+    objects = ",".join(['{"\U0001f600a":"\U0001f600b"}'] * 63_000)
+    strings = ",".join(['"\U0001f600"'] * 209_000)
+    raw = f'{{"job":"prepare","encoding":{{"kind":"tabular","columns":[{objects},{{"values":[{strings}]}}]}}}}'
+    with Reader("prepare reply") as reader:
+        answer = reader.read(raw.encode())
+    assert answer.get("taken") is False
+    assert 20 * MIB < answer["grown"] < MEMORY_BYTES
+
+
 def filled(before: str, item: str, times: int, after: str, *, header: bool) -> bytes:
     between = "," if item[:1] in '[{"0' else ""
     number = min(times, (4 * MIB - 500) // len((item + between).encode()))
