@@ -111,11 +111,7 @@ def train(room: Room, request: TrainRequest, source: str, weights: Sequence[Path
     """Build and train every seed of the request; the weights of the i-th seed land in ``weights[i]``."""
     room.ready()
     room.send(_job_files(request, source))
-    expected = {
-        f"{paths.seed_dir(i)}/{paths.WEIGHTS}": Expected(int(room.cage.limits.file), keep=path)
-        for i, path in enumerate(weights)
-    }
-    return _run(room, request, expected, paths.WEIGHTS)
+    return _run(room, request, _trained(room, weights))
 
 
 def predict(
@@ -125,19 +121,54 @@ def predict(
     room.ready()
     named = [Outgoing(paths.seed_weights(i), path) for i, path in enumerate(weights)]
     room.send([*_job_files(request, source), *named, Outgoing(paths.array_file("inputs"), inputs)])
+    return _run(room, request, _predicted(request, predictions))
+
+
+def read_training(room: Room, request: TrainRequest, weights: Sequence[Path], folder: str) -> Outcome:
+    """What a train room that reported left in ``folder`` of its exchange volume; for ``weights`` see ``train``."""
+    return _read(room, request, _trained(room, weights), folder)
+
+
+def read_predicting(room: Room, request: PredictRequest, predictions: Sequence[Path], folder: str) -> Outcome:
+    """What a predict room that reported left in ``folder``; for ``predictions`` see ``predict``."""
+    return _read(room, request, _predicted(request, predictions), folder)
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """What every seed is to leave: a file of this ``name``, streamed to the i-th of ``files``."""
+
+    name: str
+    files: tuple[Expected, ...]
+
+    @property
+    def expected(self) -> dict[str, Expected]:
+        return {self.path(i): file for i, file in enumerate(self.files)}
+
+    def path(self, index: int) -> str:
+        return f"{paths.seed_dir(index)}/{self.name}"
+
+    def discard(self) -> None:
+        for file in self.files:
+            if file.keep is not None:
+                file.keep.unlink(missing_ok=True)
+
+
+def _trained(room: Room, weights: Sequence[Path]) -> _Wanted:
+    largest = int(room.cage.limits.file)
+    return _Wanted(paths.WEIGHTS, tuple(Expected(largest, keep=path) for path in weights))
+
+
+def _predicted(request: PredictRequest, predictions: Sequence[Path]) -> _Wanted:
     size = request.inputs.shape[0] * request.num_outputs * PREDICTION_BYTES
-    expected = {
-        f"{paths.seed_dir(i)}/{paths.PREDICTIONS}": Expected(size, exact=True, keep=path)
-        for i, path in enumerate(predictions)
-    }
-    return _run(room, request, expected, paths.PREDICTIONS)
+    return _Wanted(paths.PREDICTIONS, tuple(Expected(size, exact=True, keep=path) for path in predictions))
 
 
 def _job_files(request: TrainRequest | PredictRequest, source: str) -> list[Outgoing]:
     return [Outgoing(paths.REQUEST, request.model_dump_json().encode()), Outgoing(paths.SOURCE, source.encode())]
 
 
-def _run(room: Room, request: TrainRequest | PredictRequest, expected: Mapping[str, Expected], wanted: str) -> Outcome:
+def _run(room: Room, request: TrainRequest | PredictRequest, wanted: _Wanted) -> Outcome:
     """Start signal to typed outcome. From the start signal on, every failure is the candidate's.
 
     Unless it is shown to be the engine's: raises EngineError then, and the job can be done again with the same seeds.
@@ -146,40 +177,44 @@ def _run(room: Room, request: TrainRequest | PredictRequest, expected: Mapping[s
     try:
         ending = room.work(request.deadline_s)
         if ending is Ending.REPORTED:
-            return _collected(room, request, expected, wanted)
+            return _collected(room, request, wanted, paths.OUT)
         failure = _failure_from_outside(ending, room.facts)
         doubtful = failure.kind is not FailureKind.OOM
     except Rejected as error:
-        failure = Failure(kind=FailureKind.HOSTILE_OUTPUT, message=str(error)[: caps.MESSAGE_CHARS])
+        failure = _hostile(error)
         doubtful = not room.runs()
     except EngineError as error:
         failure = Failure(kind=FailureKind.CRASHED, message=f"the room was lost: {error}"[: caps.MESSAGE_CHARS])
-    for target in expected.values():
-        if target.keep is not None:
-            target.keep.unlink(missing_ok=True)
+    wanted.discard()
     _expect_uninterrupted(room, failure)
     return _all_failed(room, request, _confirmed(room, request, failure) if doubtful else failure)
 
 
-def _collected(
-    room: Room, request: TrainRequest | PredictRequest, expected: Mapping[str, Expected], wanted: str
-) -> Outcome:
+def _read(room: Room, request: TrainRequest | PredictRequest, wanted: _Wanted, folder: str) -> Outcome:
+    try:
+        return _collected(room, request, wanted, folder)
+    except Rejected as error:
+        wanted.discard()
+        return _all_failed(room, request, _hostile(error))
+
+
+def _collected(room: Room, request: TrainRequest | PredictRequest, wanted: _Wanted, folder: str) -> Outcome:
     """What a room left that said it was done; raises Rejected where that is not what the protocol allows."""
     common = {paths.RESULT: Expected(caps.RESULT_BYTES), paths.LOG: Expected(caps.LOG_BYTES)}
-    received = room.collect({**common, **expected})
+    received = room.collect({**common, **wanted.expected}, folder)
     if paths.RESULT not in received:
         raise Rejected("there is no result")
     reply = exchange.parse(received[paths.RESULT].content, JobReply, caps.RESULT_BYTES)
     if reply.job != request.job or len(reply.reports) != len(request.seeds):
         raise Rejected("the result is of another job")
-    files = {
-        i: received[f"{paths.seed_dir(i)}/{wanted}"]
-        for i in range(len(request.seeds))
-        if f"{paths.seed_dir(i)}/{wanted}" in received
-    }
-    reports = tuple(_judged(report, i in files, wanted, room.facts) for i, report in enumerate(reply.reports))
+    files = {i: received[wanted.path(i)] for i in range(len(request.seeds)) if wanted.path(i) in received}
+    reports = tuple(_judged(report, i in files, wanted.name, room.facts) for i, report in enumerate(reply.reports))
     log = received[paths.LOG].content.decode("utf-8", "replace") if paths.LOG in received else ""
     return Outcome(reports=reports, files=files, facts=room.facts, log=log)
+
+
+def _hostile(error: Rejected) -> Failure:
+    return Failure(kind=FailureKind.HOSTILE_OUTPUT, message=str(error)[: caps.MESSAGE_CHARS])
 
 
 def _expect_uninterrupted(room: Room, failure: Failure) -> None:

@@ -1,8 +1,11 @@
 """System calls that a supervisor and its workers need and that Python's standard library lacks or spreads out."""
 
+import contextlib
 import ctypes
 import os
 import signal
+import socket
+from collections.abc import Iterator
 from pathlib import Path
 
 _PR_GET_DUMPABLE = 3
@@ -33,6 +36,29 @@ def harden_supervisor() -> None:
 def allow_dumping() -> None:
     """Undo ``harden_supervisor`` in a process that was forked from the supervisor and shares nothing with it."""
     _prctl(_PR_SET_DUMPABLE, 1)
+
+
+@contextlib.contextmanager
+def out_of_reach(*descriptors: int) -> Iterator[None]:
+    """``descriptors`` lead nowhere meanwhile; what they led to lies in a message that nobody has received yet.
+
+    gVisor lets a worker open them through /proc/1/fd although process 1 is not dumpable. It would say our words early,
+    or flood the engine past the cap on what it prints.
+    """
+    here, there = socket.socketpair()
+    with here, there:
+        socket.send_fds(here, [b"."], descriptors)
+        null = os.open(os.devnull, os.O_WRONLY)
+        for number in descriptors:
+            os.dup2(null, number)
+        os.close(null)
+        try:
+            yield
+        finally:
+            _, kept, _, _ = socket.recv_fds(there, 1, len(descriptors))
+            for source, number in zip(kept, descriptors, strict=True):
+                os.dup2(source, number)
+                os.close(source)
 
 
 def become_worker(log: int) -> None:

@@ -216,6 +216,18 @@ class Crew:
     def run(self) -> list[Worker]:
         """Run all to their end; on return no other process of the room is alive and the log is written."""
         _write(_EXCHANGE / _BALLAST, bytes(caps.LOG_BYTES + 2 * caps.RESULT_BYTES))
+        with process.out_of_reach(1, 2):
+            self._work_until_the_end()
+            self._note_ends(process.kill_everyone_else())
+        for worker in self._workers:
+            self._drain_what_is_left(worker)
+        (_EXCHANGE / _BALLAST).unlink(missing_ok=True)
+        # A worker that put something in the way lost its log; the controller refuses what stands there.
+        with contextlib.suppress(OSError):
+            _write(_EXCHANGE / paths.OUT / paths.LOG, self._log())
+        return sorted(self._workers, key=lambda w: w.index)
+
+    def _work_until_the_end(self) -> None:
         with selectors.DefaultSelector() as selector:
             wake = _wake_on_child()
             selector.register(wake, selectors.EVENT_READ, "child")
@@ -224,14 +236,6 @@ class Crew:
                 for key, _ in selector.select(timeout=min(1.0, max(0.0, self._deadline - time.monotonic()))):
                     self._handle(key, selector, wake)
         self._give_up_on_the_rest()
-        self._note_ends(process.kill_everyone_else())
-        for worker in self._workers:
-            self._drain_what_is_left(worker)
-        (_EXCHANGE / _BALLAST).unlink(missing_ok=True)
-        # A worker that put something in the way lost its log; the controller refuses what stands there.
-        with contextlib.suppress(OSError):
-            _write(_EXCHANGE / paths.OUT / paths.LOG, self._log())
-        return sorted(self._workers, key=lambda w: w.index)
 
     def _start_more(self, selector: selectors.BaseSelector) -> bool:
         """Fill the free places; True while anyone runs."""

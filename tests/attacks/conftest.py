@@ -1,6 +1,7 @@
-"""A run on iris with candidates written by hand, in real rooms, step by step."""
+"""A run on iris with candidates written by hand, in real rooms, step by step; and the attack suite, run once."""
 
 import hashlib
+import os
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -8,7 +9,12 @@ from pathlib import Path
 import pytest
 
 from attacks.candidates import Attempt, Begin, Started
+from attacks.told import Report, Told, ask, markdown
 from fumehood import policy, recorder, session
+from fumehood.attacks import probes
+from fumehood.attacks.probes import Tried
+from fumehood.attacks.stage import Stage, open_stage
+from fumehood.attacks.suite import PROBES
 from fumehood.executors import Executor
 from fumehood.planning.search import SearchPlanner
 from fumehood.progress import SilentProgress
@@ -59,3 +65,44 @@ def attempt() -> Attempt:
         return done.envelope
 
     return evaluate
+
+
+# ---- the attack suite ------------------------------------------------------------------------------------------------
+
+_REPORTS = pytest.StashKey[dict[str, Report]]()
+TABLE = "FUMEHOOD_ATTACK_TABLE"
+"""Set by ``make attacks``: print what was seen under each policy."""
+
+
+@pytest.fixture(scope="session")
+def told(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Told:
+    """What the command told under a policy; it runs at the first question."""
+    reports = pytestconfig.stash.setdefault(_REPORTS, {})
+
+    def report(name: str) -> Report:
+        if name not in reports:
+            reports[name] = ask(name, tmp_path_factory.mktemp("state"))
+        return reports[name]
+
+    return report
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    reports = terminalreporter.config.stash.get(_REPORTS, {})
+    if reports and os.environ.get(TABLE):
+        terminalreporter.write_line("")
+        terminalreporter.write_line(markdown(reports))
+
+
+@pytest.fixture(scope="session")
+def stage() -> Iterator[Stage]:
+    """Iris, on this engine, under the ordinary policy made small."""
+    with open_stage(policy.load("standard")) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="session")
+def controls() -> dict[str, Tried]:
+    """What every probe of the suite gains where its wall is taken away, by the probe's key."""
+    with probes.open_probing(policy.load("standard")) as probing:
+        return probes.controls(probing, PROBES)

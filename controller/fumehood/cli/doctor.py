@@ -1,29 +1,46 @@
-"""``fumehood doctor``: can this machine do what a policy asks?"""
+"""``fumehood doctor``: can this machine do what a policy asks, and does what must fail in its rooms fail?"""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from fumehood.cli.options import AS_JSON, POLICY
-from fumehood.errors import EngineError
+from fumehood.errors import EngineError, HostileOutputError, UsageError
 
 if TYPE_CHECKING:
+    from fumehood.attacks.attack import Finding
+    from fumehood.attacks.suite import Control
     from fumehood.doctor import Check
+    from fumehood.policy import Policy
 
 _COLOURS = {"ok": "green", "warn": "yellow", "fail": "red"}
 
 
 @click.command()
 @POLICY
+@click.option("--attacks", is_flag=True, help="Try the attack suite in rooms of this machine; takes a few minutes.")
+@click.option(
+    "--controls",
+    is_flag=True,
+    help="With --attacks: also show that each probe succeeds where its wall is taken away. Opens loose containers.",
+)
 @AS_JSON
-def doctor(policy: str, as_json: bool) -> int:
+def doctor(policy: str, attacks: bool, controls: bool, as_json: bool) -> int:
     """Check engine, image, host and environment, and say what to do about what is missing."""
-    from fumehood import doctor as physician
     from fumehood import policy as policies
+
+    if controls and not attacks:
+        raise UsageError("--controls goes with --attacks", "fumehood doctor --attacks --controls")
+    limits = policies.load(policy)
+    return _attack(limits, as_json, controls=controls) if attacks else _examine(limits, as_json)
+
+
+def _examine(limits: "Policy", as_json: bool) -> int:
+    from fumehood import doctor as physician
     from fumehood.cli import emit
 
-    limits = policies.load(policy)
     checks = physician.examine(limits, Path.cwd())
     code = 0 if physician.passed(checks) else EngineError.exit_code
     if as_json:
@@ -51,3 +68,39 @@ def _verdict(statuses: list[str]) -> str:
     if missing:
         return f"{missing} of {len(statuses)} checks failed: a run would be refused."
     return f"A run can start here{f'; {warned} warnings' if warned else ''}."
+
+
+# ---- attacks ---------------------------------------------------------------------------------------------------------
+
+
+def _attack(limits: "Policy", as_json: bool, *, controls: bool) -> int:
+    from fumehood import text
+    from fumehood.attacks import suite
+    from fumehood.cli import attack_table, emit
+
+    def tell(line: str) -> None:
+        click.echo(f"doctor: {text.plain(line)}", err=True)
+
+    rows = suite.run(limits, tell)
+    shown = suite.controls(limits, tell) if controls else []
+    code = verdict(rows, shown)
+    if as_json:
+        emit({"policy": limits.name, **_document(rows, shown), "exit_code": code})
+    else:
+        attack_table.show(rows, shown)
+    return code
+
+
+def _document(rows: Sequence["Finding"], controls: Sequence["Control"]) -> dict[str, Any]:
+    passed = sum(row.passed for row in rows)
+    found: dict[str, Any] = {"attacks": [row.model_dump(mode="json") for row in rows]}
+    if controls:
+        found["controls"] = [control.model_dump() for control in controls]
+    return {**found, "passed": passed, "failed": len(rows) - passed}
+
+
+def verdict(rows: Sequence["Finding"], controls: Sequence["Control"]) -> int:
+    """Exit code: 4 if an attack got what it is after, 6 if a control shows that a row proves nothing here."""
+    if not all(row.passed for row in rows):
+        return HostileOutputError.exit_code
+    return 0 if all(control.proven or control.absent for control in controls) else EngineError.exit_code

@@ -61,9 +61,17 @@ class Host:
 
     def room(self, role: Role, data: DataVolume | None = None) -> Room:
         """A room that is not created yet: entering it does that."""
+        return self.room_as(self._cage(role, data))
+
+    def room_as(self, cage: Cage) -> Room:
+        """A room that is as ``cage`` says, whatever the policy does: a control may leave a wall out."""
+        another = partial(self.room, cage.role, cage.data)
+        return Room(self.api, cage, events=self.events, group=self.group, another=another)
+
+    def _cage(self, role: Role, data: DataVolume | None) -> Cage:
         limits = self.policy.limits(role)
         lifetime = limits.ready_s + limits.wall_s + _SPARE_S
-        cage = Cage.of(
+        return Cage.of(
             self.policy,
             role,
             host_cpus=self.cpus,
@@ -76,8 +84,6 @@ class Host:
             grant=None if role == "prepare" else self.grant,
             confinement=self.confinement,
         )
-        another = partial(self.room, role, data)
-        return Room(self.api, cage, events=self.events, group=self.group, another=another)
 
 
 @contextlib.contextmanager

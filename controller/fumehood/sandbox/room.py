@@ -154,10 +154,11 @@ class Room:
         self._group.check()
         return said
 
-    def collect(self, expected: Mapping[str, Expected]) -> dict[str, Received]:
-        """Read ``out/`` of the exchange volume; see ``exchange.unpack``, which raises Rejected."""
+    def collect(self, expected: Mapping[str, Expected], folder: str = paths.OUT) -> dict[str, Received]:
+        """Read ``folder`` of the exchange volume; see ``exchange.unpack``, which raises Rejected."""
         known = {paths.ATTESTATION: Expected(caps.ATTESTATION_BYTES), **expected}
-        files = self._fetch(f"{paths.EXCHANGE}/{paths.OUT}", paths.OUT, known, int(self.cage.limits.output))
+        root = folder.rpartition("/")[2]
+        files = self._fetch(f"{paths.EXCHANGE}/{folder}", root, known, int(self.cage.limits.output))
         self._output_bytes = sum(file.size for file in files.values())
         return files
 

@@ -129,7 +129,7 @@ def _extension(header: _Fields, source: "_Source", said: _Said | None) -> _Said:
     if header.size > _EXTENSION_BYTES:
         raise Rejected("the room's output has a header of an impossible size")
     if said is not None or header.kind not in (_LONG_NAME, _PAX):
-        raise _unreadable(f"a header of kind {shown(header.kind.decode())} is not agreed there")
+        raise _unreadable(f"a header of kind {shown(header.kind.decode('latin-1'))} is not agreed there")
     content = source.exactly(header.size)
     source.exactly(-header.size % BLOCK)
     return _Said(name=content.rstrip(b"\0")) if header.kind == _LONG_NAME else _pax(content)

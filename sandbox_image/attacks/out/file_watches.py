@@ -1,0 +1,7 @@
+"""Watches files that rooms share: a channel between them."""
+
+import kit
+
+
+def attack():
+    return kit.reach(294, 0)

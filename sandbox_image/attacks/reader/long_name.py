@@ -1,0 +1,13 @@
+"""A path of more than 4,096 characters."""
+
+import os
+
+
+def arrange(out):
+    here = os.open(out, os.O_RDONLY)
+    for _ in range(17):
+        os.mkdir("x" * 250, dir_fd=here)
+        deeper = os.open("x" * 250, os.O_RDONLY, dir_fd=here)
+        os.close(here)
+        here = deeper
+    os.close(here)

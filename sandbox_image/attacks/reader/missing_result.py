@@ -1,0 +1,7 @@
+"""Weights and no result."""
+
+import os
+
+
+def arrange(out):
+    os.remove(f"{out}/result.json")

@@ -1,0 +1,14 @@
+"""Weights with a hole as large as the room lets a file be: nothing on its disk, everything on the reader's."""
+
+import os
+
+
+def arrange(out):
+    size = 2**40
+    while size > 2**20:
+        try:
+            os.truncate(f"{out}/seed-0/weights.safetensors", size)
+        except OSError:
+            size //= 2
+        else:
+            return
