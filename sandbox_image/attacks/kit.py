@@ -21,6 +21,8 @@ VIEWS = ("/proc", "/sys", "/dev")
 PREFIX = b"fumehood-canary-"
 CANARY = re.compile(PREFIX + rb"[0-9a-f]{32}")
 CHUNK = 2**24
+SAYS_NOTHING = {"", "LC_CTYPE", "PYTHONHASHSEED"}
+"""Variables set by the interpreter itself and by a room's first program: the same in every room."""
 
 
 def digest(value):
@@ -105,6 +107,12 @@ def walk(*roots, skip=()):
             yield entry.path, status
             if stat.S_ISDIR(status.st_mode):
                 waiting.append(entry.path)
+
+
+def variables(path):
+    """Names of the variables in an ``environ`` file that say anything."""
+    whole = b"".join(content(path))
+    return {entry.partition(b"=")[0].decode("utf-8", "replace") for entry in whole.split(b"\0")} - SAYS_NOTHING
 
 
 def content(path):

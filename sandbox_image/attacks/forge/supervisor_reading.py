@@ -2,6 +2,8 @@
 
 import os
 
+import kit
+
 
 def attack():
     return ", ".join(read.__name__ for read in (memory, environment, folder) if is_read(read)) or None
@@ -21,8 +23,7 @@ def memory():
 
 
 def environment():
-    with open("/proc/1/environ", "rb") as file:
-        return file.read()
+    return kit.variables("/proc/1/environ")
 
 
 def folder():

@@ -11,7 +11,7 @@ import kit
 
 def attack():
     found = [path for path in ("/proc/1/exe", "/proc/1/cwd", "/proc/1/root", "/proc/1/ns/mnt") if leads_somewhere(path)]
-    found += [path for path in ("/proc/1/environ", "/proc/1/task/1/environ") if any(kit.content(path))]
+    found += [path for path in ("/proc/1/environ", "/proc/1/task/1/environ") if kit.variables(path)]
     found += [path for path in (f"/proc/1/fd/{number}" for number in range(3)) if takes_words(path)]
     return kit.some(found, "of process 1")
 
