@@ -24,7 +24,7 @@ FILTER := $(if $(T),$(if $(findstring /,$(T)),$(T),-k "$(T)"))
 SOURCES := controller shared sandbox_image tests
 DEMO := --goal "Classify handwritten digits with >95% accuracy" --data digits --planner search --max-iterations 6 --num-seeds 3
 
-.PHONY: help venv dev engine gvisor gvisor-if-ours image demo test unit attacks lint format lock bench fuzz coverage clean
+.PHONY: help venv dev engine gvisor gvisor-if-ours image demo test unit attacks lint format lock bench fuzz chaos coverage clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -109,6 +109,9 @@ bench: dev engine image ## Measure what isolation costs (FUMEHOOD_BENCH_COLD=1, 
 
 fuzz: dev ## Read 12,000 hostile inputs, as rooms could send them (FUZZ="INPUTS-PER-TARGET SEED")
 	@PYTHONPATH=tests:controller:shared $(BIN)/python -m fuzz $(FUZZ)
+
+chaos: dev engine image ## Kill, interrupt, restart and fill up, and count what went wrong (CHAOS="--seed N PART ...")
+	@PYTHONPATH=tests:controller:shared $(BIN)/python -m chaos $(CHAOS)
 
 coverage: dev engine gvisor-if-ours image ## Run every test and tell which lines none of them reached
 	@$(BIN)/coverage run --source=controller/fumehood,shared/fumehood_shared -m pytest $(FILTER)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import docker
 
-from chaos.runs import Run, bodies, containers, kinds, share_row_orders, unlike, volumes
+from chaos.runs import REACHED_S, Run, bodies, containers, kinds, share_row_orders, unlike, volumes
 from integration.lab import fumehood_cli, started, wait_until
 
 STORAGE = 6
@@ -57,7 +57,7 @@ def full_state_folder(api: docker.APIClient, place: Path, folder: Path, asked: t
     """The same where the run has room, and the disk with locks and ledger fills up while it works."""
     run = Run(folder, asked, {"XDG_STATE_HOME": str(place)})
     with started("run", *asked, "--workdir", str(folder), **run.changes) as process:
-        if not wait_until(lambda: "proposed" in kinds(folder) or process.poll() is not None, 60.0, 0.002):
+        if not wait_until(lambda: "proposed" in kinds(folder) or process.poll() is not None, REACHED_S, 0.002):
             return ["the run did not begin"]
         subprocess.run(["dd", "if=/dev/zero", f"of={place / 'filler'}", "bs=4k"], capture_output=True, check=False)
         _, said = process.communicate(timeout=120)

@@ -9,7 +9,7 @@ import docker
 
 from chaos import moments
 from chaos.ear import Ear
-from chaos.runs import Run, interrupt, kinds, remains
+from chaos.runs import REACHED_S, Run, interrupt, kinds, remains
 from integration.lab import wait_until
 
 ORDERLY_S = 30.0
@@ -23,7 +23,7 @@ def interrupted(
 ) -> list[str]:
     """What went wrong when the run was interrupted once or twice at ``stage``; it is left as it then is."""
     with closing(Ear(api)) as ear, run.started() as process:
-        if not wait_until(lambda: moments.reached(ear, run, stage) or process.poll() is not None, 60.0, 0.002):
+        if not wait_until(lambda: moments.reached(ear, run, stage) or process.poll() is not None, REACHED_S, 0.002):
             return [f"{stage} was not reached"]
         time.sleep(chance.uniform(0.0, moments.LONGEST_S / 2))
         interrupt(process)

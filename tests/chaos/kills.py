@@ -11,7 +11,7 @@ import docker
 
 from chaos import moments
 from chaos.ear import Ear
-from chaos.runs import Run, bodies, containers, kinds, remains, share_row_orders, unlike
+from chaos.runs import REACHED_S, Run, bodies, containers, kinds, remains, share_row_orders, unlike
 from integration.lab import wait_until
 
 
@@ -43,7 +43,7 @@ class Story:
     def _kill(self, api: docker.APIClient, stage: str, later_s: float) -> None:
         before = kinds(self.run.folder).count("evaluated")
         with closing(Ear(api)) as ear, self.run.started() as process:
-            wait_until(lambda: moments.reached(ear, self.run, stage) or process.poll() is not None, 60.0, 0.002)
+            wait_until(lambda: moments.reached(ear, self.run, stage) or process.poll() is not None, REACHED_S, 0.002)
             time.sleep(later_s)
             survived = process.poll() is None
             process.kill()

@@ -11,7 +11,7 @@ from pathlib import Path
 from chaos import moments
 from chaos.daemon import Daemon
 from chaos.ear import Ear
-from chaos.runs import GONE_S, Run, containers, locks, share_row_orders, unlike, volumes
+from chaos.runs import GONE_S, REACHED_S, Run, containers, locks, share_row_orders, unlike, volumes
 from fumehood import policy
 from fumehood.errors import EngineError
 from fumehood.executors import Job
@@ -39,7 +39,7 @@ def through_restarts(engine: Daemon, run: Run, state: Path, undisturbed: Path, w
 def _restart_at(engine: Daemon, run: Run, state: Path, stage: str, way: signal.Signals) -> list[str]:
     before = locks(state)
     with closing(Ear(engine.api())) as ear, run.started() as process:
-        if not wait_until(lambda: moments.reached(ear, run, stage) or process.poll() is not None, 60.0, 0.002):
+        if not wait_until(lambda: moments.reached(ear, run, stage) or process.poll() is not None, REACHED_S, 0.002):
             return ["not reached"]
         engine.restart(way)
         _, said = process.communicate(timeout=120)

@@ -23,6 +23,8 @@ from integration.lab import command, environment, fumehood_cli, wait_until
 
 GONE_S = 10.0
 """Within this time after a sudden death the engine must know no container of the run."""
+REACHED_S = 240.0
+"""Longest wait for a run to come to a stage, on a busy machine."""
 _SHOWN = 6
 ROW_ORDER_KEY = Path("sealed/row-order.key")
 

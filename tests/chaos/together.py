@@ -8,7 +8,7 @@ from pathlib import Path
 import docker
 
 from chaos import neighbours
-from chaos.runs import Run, containers, kinds, outcome, volumes
+from chaos.runs import REACHED_S, Run, containers, kinds, outcome, volumes
 from integration.lab import command, environment, wait_until
 
 
@@ -24,7 +24,7 @@ def two_at_once(api: docker.APIClient, folder: Path, asked: tuple[str, ...], *, 
         _started(mine, [], environment()) as first,
         _started(theirs, prefix, variables) as second,
     ):
-        met = all(wait_until(partial(_has_rooms, api, run), 60.0) for run in (mine, theirs))
+        met = all(wait_until(partial(_has_rooms, api, run), REACHED_S) for run in (mine, theirs))
         wrong = [] if met else ["the two runs did not meet"]
         wrong += _collected([], environment()) + _collected(prefix, variables)
         for name, process in (("the first", first), ("the second", second)):

@@ -17,9 +17,9 @@ from chaos.runs import Run, kinds, locks, patient_policy, share_row_orders, unli
 from fumehood.sandbox.host import Host
 from integration.lab import fumehood_cli
 
-pytestmark = [pytest.mark.integration, pytest.mark.attacks, pytest.mark.slow]
+pytestmark = [pytest.mark.integration, pytest.mark.attacks, pytest.mark.slow, pytest.mark.timeout(900)]
 
-GOAL = ("--goal", "Classify iris as well as possible", "--data", "iris", "--max-iterations", "2", "--num-seeds", "2")
+GOAL = ("--goal", "Classify iris as well as possible", "--data", "iris", "--max-iterations", "1", "--num-seeds", "2")
 STAGES = ("preparing", "data_prepared", "training", "sealed measurement", "report")
 
 
@@ -70,8 +70,8 @@ def test_ctrl_c_once_or_twice_leaves_nothing_and_the_run_ends_as_if_undisturbed(
     assert interrupts.interrupted(api, run, state, living, "data_prepared", 1, chance) == []
     share_row_orders(run, undisturbed)
     assert interrupts.interrupted(api, run, state, living, "training", 2, chance) == []
-    if not moments.is_past(run, "second predicting"):
-        assert interrupts.interrupted(api, run, state, living, "second predicting", 1, chance) == []
+    if not moments.is_past(run, "sealed measurement"):
+        assert interrupts.interrupted(api, run, state, living, "sealed measurement", 1, chance) == []
     assert run.complete() + unlike(run, undisturbed) == []
     assert fumehood_cli("resume", str(run.folder)).returncode == 2, "it is finished"
     assert kinds(run.folder).count("finished") == 1

@@ -132,7 +132,7 @@ class LocalExecutor:
             name = f"{split}_inputs"
             inputs, permutation = self.arrays.shuffled(name, self._order_of(job, split, seeds), Path(scratch))
             raw = [Path(scratch) / f"predictions-{i}" for i in range(len(seeds))]
-            request = self._predict_request(room, seeds, name)
+            request = self._predict_request(room, job, seeds, name)
             files = [weights_file(weights, s.seed) for s in seeds]
             outcome = rooms.predict(room, request, job.source, files, inputs, raw)
             results = tuple(
@@ -175,19 +175,24 @@ class LocalExecutor:
     def _train_request(self, room: Room, job: Job, seeds: Sequence[SeedSpec]) -> TrainRequest:
         limit = room.cage.limits.wall_s
         return TrainRequest(
-            **self._common(room, seeds),
+            **self._common(room, job, seeds),
             inputs=self.arrays.dataset.arrays["train_inputs"],
             targets=self.arrays.dataset.arrays["train_targets"],
             overrides=dict(self.overrides),
             deadline_s=min(limit, job.timeout_s) if job.timeout_s else limit,
         )
 
-    def _predict_request(self, room: Room, seeds: Sequence[SeedSpec], name: str) -> PredictRequest:
+    def _predict_request(self, room: Room, job: Job, seeds: Sequence[SeedSpec], name: str) -> PredictRequest:
         inputs = self.arrays.dataset.arrays[name]
-        return PredictRequest(**self._common(room, seeds), inputs=inputs, deadline_s=room.cage.limits.wall_s)
+        return PredictRequest(**self._common(room, job, seeds), inputs=inputs, deadline_s=room.cage.limits.wall_s)
 
-    def _common(self, room: Room, seeds: Sequence[SeedSpec]) -> dict[str, Any]:
-        return job_fields(self.arrays.dataset, seeds, self.device, room.cage.threads)
+    def _common(self, room: Room, job: Job, seeds: Sequence[SeedSpec]) -> dict[str, Any]:
+        """A seed gets as many threads as it would beside all others in one room, however many are tried at once.
+
+        Their number decides about last digits, and more threads than CPUs wait for each other most of the time.
+        """
+        threads = max(1, room.cage.threads * len(seeds) // len(job.seeds))
+        return job_fields(self.arrays.dataset, seeds, self.device, threads)
 
 
 def job_fields(
