@@ -9,7 +9,6 @@ from fumehood.attacks.attack import Deed, Group
 from fumehood.attacks.rivals import Rivalry
 from fumehood.attacks.stage import Stage
 from fumehood.attacks.traces import Traces
-from fumehood.sandbox.room import Room
 
 pytestmark = [pytest.mark.attacks, pytest.mark.integration, pytest.mark.slow]
 
@@ -43,7 +42,7 @@ def test_rooms_are_rivals_where_the_wall_between_them_is_taken_away(stage: Stage
 
 def test_an_honest_output_is_accepted_and_a_pipe_that_an_unfiltered_room_can_make_is_not(stage: Stage) -> None:
     cage = stage.host.room("train", stage.executor.training_data).cage
-    unfiltered = Room(stage.host.api, replace(cage, seccomp=EVERYTHING_OPEN))
+    unfiltered = stage.host.room_as(replace(cage, seccomp=EVERYTHING_OPEN))
     pipe = next(tree for tree in reader.TREES if tree.name == "fifo")
     honest = reader.Tree("honest-output", Group.READER, "accepted", kinds=())
     found = {finding.name: finding.seen for finding in reader.tree_findings(stage, unfiltered, [honest, pipe])}
