@@ -15,7 +15,6 @@ from fumehood.errors import EngineError
 from fumehood.sandbox import attestation, image
 from fumehood.sandbox.cage import Cage, Gpu, create_body, differences
 from fumehood.sandbox.host import open_host
-from fumehood.sandbox.room import Room
 from fumehood_shared.messages import Attestation, GpuFact, MountFact
 
 __all__ = ["client"]
@@ -272,7 +271,11 @@ def test_an_engine_takes_the_request_and_a_start_without_a_driver_names_what_is_
         labels={},
         data=None,
     )
-    with pytest.raises(EngineError) as refused, Room(client.api, of):
+    with (
+        open_host(policy.load("standard"), "gpu") as host,
+        pytest.raises(EngineError) as refused,
+        host.room_as(of),
+    ):
         pytest.fail("a room started without the GPU that it asked for")
     # Not "the engine did not set what the policy asks": the created container had the request as it was made.
     assert f'could not select device driver "{through}"' in refused.value.what
