@@ -111,7 +111,7 @@ fuzz: dev ## Read 12,000 hostile inputs, as rooms could send them (FUZZ="INPUTS-
 	@PYTHONPATH=tests:controller:shared $(BIN)/python -m fuzz $(FUZZ)
 
 chaos: dev engine image ## Kill, interrupt, restart and fill up, and count what went wrong (CHAOS="--seed N PART ...")
-	@PYTHONPATH=tests:controller:shared $(BIN)/python -m chaos $(CHAOS)
+	@PYTHONPATH=tests:sandbox_image:controller:shared $(BIN)/python -m chaos $(CHAOS)
 
 coverage: dev engine gvisor-if-ours image ## Run every test and tell which lines none of them reached
 	@$(BIN)/coverage run --source=controller/fumehood,shared/fumehood_shared -m pytest $(FILTER)
