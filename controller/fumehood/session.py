@@ -125,7 +125,8 @@ def _research(record: Recorder, progress: Progress, key: SigningKey | None) -> S
                 record.report_if_possible()
                 raise
     except KeyboardInterrupt as stop:
-        raise Interrupted("interrupted", f"go on with the run: fumehood resume {record.directory.path}") from stop
+        command = "resume" if record.run.finished_at is None else "report"
+        raise Interrupted("interrupted", f"go on with the run: fumehood {command} {record.directory.path}") from stop
     return Session(record.run, record.directory)
 
 

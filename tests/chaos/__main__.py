@@ -30,7 +30,9 @@ ASKED = (
     "--planner", "search",
 )  # fmt: skip
 SHARED, ISOLATED = "shared rooms", "isolated seeds"
-STORIES = (SHARED, SHARED, ISOLATED)
+STORIES = (SHARED, ISOLATED, SHARED, ISOLATED)
+KILLS = 30
+"""At least: a random moment can lie past the next stage, whose kill is left out then."""
 CTRL_C = (
     ("preparing", 1), ("data_prepared", 1), ("training", 1), ("predicting", 2), ("second training", 2),
     ("second predicting", 1), ("sealed measurement", 1), ("report", 2),
@@ -65,7 +67,7 @@ class Chaos:
     tally: Tally
 
     def kill(self) -> None:
-        chance = random.Random(self.seed)
+        chance, killed = random.Random(self.seed), 0
         for number, name in enumerate(STORIES, start=1):
             run = Run(self.folder / f"killed-{number}", self.asked[name])
             story = kills.Story(run, self.state, set(self.neighbours.locks))
@@ -73,6 +75,9 @@ class Chaos:
             self.tally.add(f"SIGKILL, {name}, then completed alike", len(story.killed), story.wrong)
             for line in story.killed:
                 print(f"    {line}")
+            killed += len(story.killed)
+        if killed < KILLS:
+            self.tally.add("SIGKILL often enough", killed, [f"{killed} kills instead of {KILLS}"])
 
     def interrupt(self) -> None:
         chance, others = random.Random(self.seed), set(self.neighbours.locks)
@@ -82,7 +87,7 @@ class Chaos:
                 if not moments.is_past(run, stage):
                     wrong += interrupts.interrupted(self.api, run, self.state, others, stage, times, chance)
                 if stage == "data_prepared":
-                    share_row_orders(run, self.undisturbed[name])
+                    wrong += share_row_orders(run, self.undisturbed[name])
             wrong += run.complete() + unlike(run, self.undisturbed[name])
             self.tally.add(f"Ctrl-C once or twice, {name}, then completed alike", len(CTRL_C), wrong)
 

@@ -44,7 +44,7 @@ def full_run_directory(
     enlarge(place)
     comparable = undisturbed is not None and "data_prepared" in before and "evaluated" not in before
     if undisturbed is not None and comparable:
-        share_row_orders(run, undisturbed)
+        wrong += share_row_orders(run, undisturbed)
     wrong += run.complete()
     if kinds(run.folder)[: len(before)] != before:
         wrong.append("what was in the journal before the disk was full is not there")

@@ -1,6 +1,7 @@
 """Ctrl-C, once and twice, at seeded random moments."""
 
 import random
+import signal
 import time
 from contextlib import closing
 from pathlib import Path
@@ -22,10 +23,15 @@ def interrupted(
     api: docker.APIClient, run: Run, state: Path, others: set[str], stage: str, times: int, chance: random.Random
 ) -> list[str]:
     """What went wrong when the run was interrupted once or twice at ``stage``; it is left as it then is."""
+    # In the background of a shell Ctrl-C is switched off, for everything that is started there too.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     with closing(Ear(api)) as ear, run.started() as process:
         if not wait_until(lambda: moments.reached(ear, run, stage) or process.poll() is not None, REACHED_S, 0.002):
             return [f"{stage} was not reached"]
-        time.sleep(chance.uniform(0.0, moments.LONGEST_S / 2))
+        if stage != "data_prepared":
+            time.sleep(chance.uniform(0.0, moments.LONGEST_S / 2))
+        if process.poll() is not None:
+            return [] if run.ended else [f"{stage}: ended by itself with {process.returncode}"]
         interrupt(process)
         if times == 2:
             time.sleep(BETWEEN_S)
@@ -33,10 +39,8 @@ def interrupted(
         began = time.monotonic()
         _, said = process.communicate(timeout=60)
         took = time.monotonic() - began
-    if process.returncode == 0 and run.ended:
-        return []  # it was over before the signal came
     wrong = [] if process.returncode == 130 else [f"Ctrl-C at {stage} ended with {process.returncode}: {said[-300:]}"]
-    if times == 1 and kinds(run.folder) and f"fumehood resume {run.folder}" not in said:
+    if times == 1 and kinds(run.folder) and f"fumehood {run.next_command[0]} {run.folder}" not in said:
         wrong.append(f"Ctrl-C at {stage} does not say how to go on: {said[-300:]}")
     if "Traceback" in said:
         wrong.append(f"Ctrl-C at {stage} shows a traceback: {said[-300:]}")

@@ -34,7 +34,7 @@ class Story:
                 exact = stage == "data_prepared"
                 self._kill(api, stage, 0.0 if exact else chance.uniform(0.0, moments.LONGEST_S))
             if stage == "data_prepared":
-                share_row_orders(self.run, undisturbed)
+                self.wrong += share_row_orders(self.run, undisturbed)
         self.wrong += self.run.complete() + unlike(self.run, undisturbed)
         self.wrong += containers(api, self.run.label)
         if (openings := len(bodies(self.run.folder, "seal_opened"))) != 1:

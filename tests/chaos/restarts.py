@@ -32,7 +32,7 @@ def through_restarts(engine: Daemon, run: Run, state: Path, undisturbed: Path, w
         if not moments.is_past(run, stage):
             wrong += [f"{way.name} at {stage}: {what}" for what in _restart_at(engine, run, state, stage, way)]
         if stage == "data_prepared":
-            share_row_orders(run, undisturbed)
+            wrong += share_row_orders(run, undisturbed)
     return wrong + run.complete() + unlike(run, undisturbed)
 
 

@@ -192,8 +192,12 @@ def _differences(place: str, mine: Any, theirs: Any) -> Iterator[str]:
         yield f"{place}: {mine!r:.200}, undisturbed {theirs!r:.200}"
 
 
-def share_row_orders(run: Run, undisturbed: Path) -> None:
-    """Give a run that has not evaluated anything the secret orders of the undisturbed one, to be comparable."""
-    assert kinds(run.folder)[-1] in ("data_prepared", "proposed"), kinds(run.folder)
-    assert "evaluated" not in kinds(run.folder)
+def share_row_orders(run: Run, undisturbed: Path) -> list[str]:
+    """Give a run that has not evaluated anything the secret orders of the undisturbed one, to be comparable.
+
+    Returns what is wrong with that: the run came too far, or not far enough.
+    """
+    if kinds(run.folder)[-1:] not in (["data_prepared"], ["proposed"]) or "evaluated" in kinds(run.folder):
+        return [f"came to {kinds(run.folder)} before its row orders could be set"]
     shutil.copyfile(undisturbed / ROW_ORDER_KEY, run.folder / ROW_ORDER_KEY)
+    return []

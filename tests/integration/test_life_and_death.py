@@ -68,7 +68,7 @@ def test_ctrl_c_once_or_twice_leaves_nothing_and_the_run_ends_as_if_undisturbed(
 ) -> None:
     run, chance = Run(tmp_path / "run", asked), random.Random(1)
     assert interrupts.interrupted(api, run, state, living, "data_prepared", 1, chance) == []
-    share_row_orders(run, undisturbed)
+    assert share_row_orders(run, undisturbed) == []
     assert interrupts.interrupted(api, run, state, living, "training", 2, chance) == []
     if not moments.is_past(run, "sealed measurement"):
         assert interrupts.interrupted(api, run, state, living, "sealed measurement", 1, chance) == []
