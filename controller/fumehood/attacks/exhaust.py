@@ -5,7 +5,7 @@ Not here: memory of a GPU that a dead worker keeps, which takes a GPU to see.
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 from fumehood.attacks import deeds, rivals
 from fumehood.attacks.attack import Attack, Deed, Finding, Group, Probe, Relaxed
@@ -86,8 +86,8 @@ def _is_too_large(after: Aftermath) -> tuple[str, bool]:
 # ---- the attacks ---------------------------------------------------------------------------------------------------
 
 
-def _deed(name: str, expected: str, **fields: object) -> Deed:
-    return Deed(name, Group.EXHAUST, expected, **fields)  # type: ignore[arg-type]
+def _deed(name: str, expected: str, **fields: Any) -> Deed:
+    return Deed(name, Group.EXHAUST, expected, **fields)
 
 
 def _endless(name: str, expected: str = "ended at the deadline", **fields: object) -> Deed:

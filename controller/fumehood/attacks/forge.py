@@ -252,7 +252,7 @@ def answers(stage: Stage) -> list[int]:
 class InOwnOrder(Arrays):
     """Arrays that enter rooms in the data set's own order, which is no secret."""
 
-    def shuffled(self, name: str, purpose: str, into: Path) -> tuple[Path, order.Order]:  # noqa: ARG002
+    def shuffled(self, name: str, purpose: str, into: Path) -> tuple[Path, order.Order]:  # noqa: ARG002  # no purpose: one order for all
         spec = self.dataset.arrays[name]
         unchanged = np.arange(spec.shape[0], dtype=np.int64)
         target = into / paths.array_file(name)
