@@ -13,7 +13,11 @@ from structlog.typing import FilteringBoundLogger
 
 @contextmanager
 def run_log(path: Path) -> Iterator[FilteringBoundLogger]:
-    """A logger that appends to ``path`` while the context lasts; an exception that passes through is logged."""
+    """A logger that appends to ``path`` while the context lasts; an exception that passes through is logged.
+
+    Its folder is made where it is missing: a run that was copied without it can still go on.
+    """
+    path.parent.mkdir(exist_ok=True)
     with path.open("a", encoding="utf-8", buffering=1) as file:
         log: FilteringBoundLogger = structlog.wrap_logger(
             structlog.WriteLogger(file),

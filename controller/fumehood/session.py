@@ -125,8 +125,9 @@ def _research(record: Recorder, progress: Progress, key: SigningKey | None) -> S
                 record.report_if_possible()
                 raise
     except KeyboardInterrupt as stop:
-        command = "resume" if record.run.finished_at is None else "report"
-        raise Interrupted("interrupted", f"go on with the run: fumehood {command} {record.directory.path}") from stop
+        finished = record.run.finished_at is not None
+        what = "the run is finished: fumehood report" if finished else "go on with the run: fumehood resume"
+        raise Interrupted("interrupted", f"{what} {record.directory.path}") from stop
     return Session(record.run, record.directory)
 
 

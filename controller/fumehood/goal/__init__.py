@@ -59,7 +59,7 @@ def complete(draft: GoalDraft, task: Task) -> Goal:
     metric = METRICS[draft.metric or DEFAULTS[task]]
     if metric.task is not task:
         fitting = ", ".join(m.name for m in METRICS.values() if m.task is task)
-        raise UsageError(f"The goal asks for {metric.name}, and the data set is for {task.value}.", f"Use: {fitting}.")
+        raise UsageError(f"{metric.name} cannot be measured: the data set is for {task.value}.", f"Use: {fitting}.")
     return Goal(
         text=draft.text,
         metric=metric.name,
