@@ -82,7 +82,7 @@ demo: image ## Research on real handwritten digits, from goal to report
 	@$(BIN)/fumehood run $(DEMO)
 
 test: dev engine gvisor-if-ours image ## Run every test (T=word or T=path chooses)
-	@$(PYTEST) $(FILTER)
+	@$(PYTEST) -n 2 --dist loadgroup $(FILTER)
 
 unit: dev ## Run the quick tests that need neither a container engine nor torch (T=...)
 	@$(PYTEST) -n auto -m "unit and not slow and not integration" $(FILTER)

@@ -1,6 +1,23 @@
-"""For all tests: a busy machine makes none of them fail."""
+"""For all tests: a busy machine makes none of them fail, and two processes share them where pytest-xdist runs them.
 
+Whatever opens rooms stays in order: the attack suite in one process, all other rooms in another, beside which the quick
+tests are spread.
+"""
+
+from pathlib import Path
+
+import pytest
 from hypothesis import HealthCheck, settings
 
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("untimed")
+
+_ATTACKS = Path(__file__).parent / "attacks"
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.get_closest_marker("integration"):
+            group = "attacks" if _ATTACKS in item.path.parents else "rooms"
+            item.add_marker(pytest.mark.xdist_group(group))
