@@ -1,5 +1,7 @@
 """The loop with everything real but the rooms, from any line of the journal on."""
 
+import signal
+import threading
 import unicodedata
 from pathlib import Path
 
@@ -7,6 +9,8 @@ import pytest
 
 import hostile
 from fakes.rooms import CLASSES, FACTS, ROWS, Killed, Rooms, begin, go, labels
+from fumehood import interruption
+from fumehood.cli import interrupt
 from fumehood.errors import UsageError
 from fumehood.executors import Job
 from fumehood.executors.local import predictions_file
@@ -134,3 +138,31 @@ def test_a_budget_that_is_out_ends_the_search_after_the_candidate(tmp_path, targ
     run = go(directory, Rooms(targets))
     assert (len(run.iterations), run.stopped_because) == (1, StopReason.BUDGET)
     assert run.final is not None
+
+
+class Deaf(Rooms):
+    """A Ctrl-C comes while a destructor runs, out of which Python lets no exception."""
+
+    def evaluate(self, job: Job, into: Path) -> Envelope:
+        class Destroyed:
+            def __del__(self) -> None:
+                signal.raise_signal(signal.SIGINT)
+
+        Destroyed()
+        return super().evaluate(job, into)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_an_interruption_that_python_swallows_ends_the_run_after_its_step(tmp_path, targets, monkeypatch):
+    monkeypatch.setattr(interruption, "_asked", threading.Event())
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    directory = begin(tmp_path / "run", targets)
+    try:
+        interrupt.arm()
+        with pytest.raises(KeyboardInterrupt):
+            go(directory, Deaf(targets))
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert [entry.kind for entry in read(directory.journal)][-1] == "evaluated"
+    monkeypatch.setattr(interruption, "_asked", threading.Event())
+    assert go(directory, Rooms(targets)).finished_at is not None

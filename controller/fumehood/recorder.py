@@ -11,7 +11,7 @@ from typing import Any
 
 from structlog.typing import FilteringBoundLogger
 
-from fumehood import report
+from fumehood import interruption, report
 from fumehood.chain import Entry
 from fumehood.errors import InternalError, UsageError
 from fumehood.journal import Journal, State, fold
@@ -52,10 +52,14 @@ class Recorder:
         return self.state.limits()
 
     def note(self, kind: str, **body: Record | str | float | Mapping[str, Any] | None) -> None:
-        """Append one step to the journal, on disk when this returns, and move the state on."""
+        """Append one step to the journal, on disk when this returns, and move the state on.
+
+        Raises KeyboardInterrupt after that, where a Ctrl-C was swallowed on the way here.
+        """
         entry = self._journal.append(kind, **body)
         self.state = fold([entry], self.state)
         self._log.info(kind, run=self.run.run_id, step=entry.number, iterations=len(self.run.iterations))
+        interruption.check()
 
     def spent_s(self) -> float:
         """Seconds that the run has been worked on until now; pauses before a resumption are left out."""

@@ -10,6 +10,8 @@ import sys
 from types import FrameType
 from typing import NoReturn
 
+from fumehood import interruption
+
 EXIT_CODE = 130
 _SHOW_CURSOR = "\x1b[?25h\n"
 
@@ -22,6 +24,7 @@ def arm() -> None:
 
 def _end_in_order(_number: int, _frame: FrameType | None) -> NoReturn:
     signal.signal(signal.SIGINT, _end_at_once)
+    interruption.ask()
     raise KeyboardInterrupt
 
 
