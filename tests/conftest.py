@@ -1,9 +1,12 @@
 """For all tests: a busy machine makes none of them fail, and two processes share them where pytest-xdist runs them.
 
+Tests that interrupt work also where a shell started them in the background, with the interrupt ignored.
+
 Whatever opens rooms stays in order: the attack suite in one process, all other rooms in another, beside which the quick
 tests are spread.
 """
 
+import signal
 from pathlib import Path
 
 import pytest
@@ -11,6 +14,8 @@ from hypothesis import HealthCheck, settings
 
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("untimed")
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _ATTACKS = Path(__file__).parent / "attacks"
 

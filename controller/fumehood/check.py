@@ -17,7 +17,7 @@ from fumehood import decision, floor, goal, policy, preparation, text
 from fumehood.candidate import Candidate
 from fumehood.data import catalog, specs
 from fumehood.errors import BudgetError, EngineError, FumehoodError, HostileOutputError, UsageError
-from fumehood.laboratory import Laboratory
+from fumehood.laboratory import Laboratory, warm_rooms
 from fumehood.policy import Policy
 from fumehood.progress import Progress
 from fumehood.records import Design, Envelope, Goal, Record, Score
@@ -25,6 +25,7 @@ from fumehood.report import words
 from fumehood.run_directory import write_text
 from fumehood.sandbox import gpus
 from fumehood.sandbox.host import Host, open_host
+from fumehood.sandbox.pool import Pool
 from fumehood.scoring.metrics import find
 from fumehood.verdicts import format_named
 from fumehood.verdicts.checked import EXIT_CODES, Checked, CheckVerdict, Rejection, Stopped, rejections
@@ -128,8 +129,8 @@ class Check:
         try:
             run_id = f"check_{secrets.token_hex(8)}"
             uuids = gpus.resolve(self.asked.gpus, self.policy)
-            with self.progress, open_host(self.policy, run_id, uuids=uuids) as host:
-                self._try(host, run_id)
+            with self.progress, open_host(self.policy, run_id, uuids=uuids) as host, warm_rooms(host) as pool:
+                self._try(host, pool, run_id)
         except (HostileOutputError, BudgetError, EngineError) as error:
             self._stopped(error)
         except OSError as error:
@@ -139,7 +140,7 @@ class Check:
 
     # -- the steps --
 
-    def _try(self, host: Host, run_id: str) -> None:
+    def _try(self, host: Host, pool: Pool, run_id: str) -> None:
         """Prepare the data, evaluate the candidate, measure it, judge."""
         self._note(image=host.images.sandbox)
         self.progress.stage("Preparing the data")
@@ -148,7 +149,7 @@ class Check:
         wanted = _goal(self.asked, dataset.task)
         self._note(dataset=dataset, prepared=facts, goal=wanted)
         laboratory = Laboratory(host, sealed, sealed / "scratch", dataset, self._design(host, wanted), self.progress)
-        envelope = self._evaluate(laboratory)
+        envelope = self._evaluate(laboratory, pool)
         self._note(envelope=envelope)
         self._expect_in_budget(envelope)
         self._judge(envelope, self._measure(laboratory, envelope, run_id), wanted)
@@ -162,12 +163,12 @@ class Check:
             device="cuda" if host.grant else "cpu",
         )
 
-    def _evaluate(self, laboratory: Laboratory) -> Envelope:
+    def _evaluate(self, laboratory: Laboratory, pool: Pool) -> Envelope:
         """Train every seed, and predict the validation inputs or, if asked for, the test inputs."""
         source = self.folder / "model.py"
         source.write_bytes(self.candidate.content)
         job = laboratory.job(_NUMBER, source, self.candidate.digest, self._timeout_s())
-        with laboratory.executor() as executor:
+        with laboratory.executor(pool) as executor:
             self.progress.stage(f"Training {words.counted(len(job.seeds), 'seed')} of {self.candidate.path}")
             envelope = executor.evaluate(job, self.folder)
             if self.asked.final and envelope.failure is None:

@@ -17,13 +17,21 @@ from fumehood.executors import Executor, Job
 from fumehood.executors.local import Arrays, LocalExecutor, weights_file
 from fumehood.progress import Progress
 from fumehood.records import Dataset, Design, Envelope, Score, SeedResult
-from fumehood.sandbox.cage import DataVolume
-from fumehood.sandbox.data_volume import data_volume
+from fumehood.sandbox.data_volume import data_volume, fill
 from fumehood.sandbox.host import Host, state_folder
+from fumehood.sandbox.pool import Pool
 from fumehood_shared import paths
 from fumehood_shared.messages import SeedSpec
 
 _VOLUME_LIFETIME_S = 30 * 86_400.0
+
+
+@contextmanager
+def warm_rooms(host: Host) -> Iterator[Pool]:
+    """Rooms that begin to warm at once, before their data are prepared; see ``Laboratory.executor``."""
+    places = host.at_once("train", "predict") if host.policy.isolate_seeds else 1
+    with data_volume(host.api, host.owner, _VOLUME_LIFETIME_S) as volume, Pool(host, volume, places) as pool:
+        yield pool
 
 
 @dataclass(frozen=True)
@@ -38,42 +46,39 @@ class Laboratory:
     progress: Progress
 
     @contextmanager
-    def executor(self) -> Iterator[Executor]:
-        """Rooms for this data set, with the training rows in a volume of their own.
+    def executor(self, pool: Pool) -> Iterator[Executor]:
+        """Rooms of ``pool`` for this data set, whose training rows its volume now takes.
 
         Raises UsageError if the arrays are not those that ``dataset`` speaks of.
         """
         arrays = Arrays(dataset=self.dataset, folder=self.sealed, scratch=self.scratch, key=self._key())
         Evidence(self.sealed, self.dataset).check()
-        with _made_anew(self.scratch), self._training_data(arrays) as volume:
+        with _made_anew(self.scratch):
+            self._fill(pool, arrays)
             yield LocalExecutor(
                 host=self.host,
+                pool=pool,
                 arrays=arrays,
-                training_data=volume,
                 device=self.design.device,
                 overrides=self.design.overrides,
                 progress=self.progress,
             )
 
-    @contextmanager
-    def _training_data(self, arrays: Arrays) -> Iterator[DataVolume]:
-        """The training rows in a secret order, in a volume."""
+    def _fill(self, pool: Pool, arrays: Arrays) -> None:
+        """The training rows in a secret order, in the volume of the pool's train rooms."""
         with TemporaryDirectory(dir=self.scratch) as folder:
             files = {}
             for name in ("inputs", "targets"):
                 path, _ = arrays.shuffled(f"train_{name}", "train", Path(folder))
                 files[paths.array_file(name)] = path
             digests = {name: seal.file_digest(path) for name, path in files.items()}
-            image_id = self.host.images.sandbox.image_id
-            with data_volume(self.host.api, self.host.owner, image_id, files, digests, _VOLUME_LIFETIME_S) as volume:
-                for path in files.values():
-                    path.unlink()
-                yield volume
+            fill(self.host.api, pool.data, self.host.images.sandbox.image_id, files, digests)
 
-    def job(self, number: int, source: Path, digest: str, timeout_s: float | None) -> Job:
+    def job(self, number: int, source: Path, digest: str, timeout_s: float | None, *, followed: bool = False) -> Job:
         """The candidate in the file ``source``. Raises UsageError unless it has the SHA-256 ``digest``."""
         check_unchanged(source, digest)
-        return Job(number=number, source=source.read_bytes().decode(), seeds=self.seeds(), timeout_s=timeout_s)
+        content = source.read_bytes().decode()
+        return Job(number=number, source=content, seeds=self.seeds(), timeout_s=timeout_s, followed=followed)
 
     def seeds(self) -> tuple[SeedSpec, ...]:
         """The same for every candidate, so that comparisons are paired; orders of rows come from the secret key."""

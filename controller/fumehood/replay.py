@@ -17,7 +17,7 @@ from fumehood.errors import EngineError, UsageError
 from fumehood.evidence import check_unchanged
 from fumehood.executors.local import predictions_file
 from fumehood.journal import State, fold, read
-from fumehood.laboratory import Laboratory
+from fumehood.laboratory import Laboratory, warm_rooms
 from fumehood.progress import Progress
 from fumehood.records import Dataset, Envelope, Iteration, MetricSummary, Record, RoomFacts, Run, SeedResult
 from fumehood.run_directory import RunDirectory
@@ -111,7 +111,7 @@ def _again(
         laboratory = Laboratory(host, directory.sealed, scratch / "arrays", dataset, settings.design, progress)
         job = laboratory.job(then.number, source, then.source_digest, settings.timeout_s)
         progress.iteration_started(then.number, then.plan)
-        with laboratory.executor() as executor:
+        with warm_rooms(host) as pool, laboratory.executor(pool) as executor:
             envelope = executor.evaluate(job, scratch)
         if envelope.failure:
             return envelope, None

@@ -14,7 +14,7 @@ from fumehood.data import seal
 from fumehood.errors import EngineError, InternalError
 from fumehood.executors import Executor, Job
 from fumehood.journal import Pending
-from fumehood.laboratory import Laboratory
+from fumehood.laboratory import Laboratory, warm_rooms
 from fumehood.planning.protocol import Planner
 from fumehood.progress import Progress
 from fumehood.recorder import Recorder
@@ -36,11 +36,12 @@ class Research:
         """Do everything that is still to be done; returns the finished run."""
         self.progress.run_started(self.recorder.run)
         self.note_image()
-        self.prepare()
-        with self.laboratory.executor() as executor:
-            while self.recorder.run.stopped_because is None:
-                self.step(executor)
-            self.measure(executor)
+        with warm_rooms(self.host) as pool:
+            self.prepare()
+            with self.laboratory.executor(pool) as executor:
+                while self.recorder.run.stopped_because is None:
+                    self.step(executor)
+                self.measure(executor)
         self.finish()
         return self.recorder.run
 
@@ -191,7 +192,9 @@ class Research:
     def _job(self, number: int, digest: str) -> Job:
         source = self.recorder.directory.iteration(number) / "model.py"
         timeout = min(self.recorder.run.settings.timeout_s or float("inf"), self._budget_left_s())
-        return self.laboratory.job(number, source, digest, None if timeout == float("inf") else max(timeout, 1.0))
+        followed = number < self.recorder.run.settings.max_iterations
+        timeout_s = None if timeout == float("inf") else max(timeout, 1.0)
+        return self.laboratory.job(number, source, digest, timeout_s, followed=followed)
 
     def _budget_left_s(self) -> float:
         """Seconds; infinite without a budget."""

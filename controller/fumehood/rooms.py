@@ -1,4 +1,4 @@
-"""What happens in which room: prepare, train, predict. One function a room, one job a call.
+"""What happens in which room: prepare, train, hand over, predict. One function a room, one job a call.
 
 A function here opens no room by itself, since a room can be warmed earlier: the caller enters it and passes it in. What
 comes back is files on disk plus an ``Outcome``; whether the candidate or the sandbox failed is decided here and only
@@ -23,6 +23,8 @@ from fumehood_shared.messages import (
     EncodeRequest,
     Failure,
     FailureKind,
+    HandedFile,
+    HandedOver,
     JobReply,
     PredictRequest,
     PrepareReply,
@@ -33,6 +35,8 @@ from fumehood_shared.messages import (
 )
 
 PREDICTION_BYTES = 4
+_ARCHIVED = 4096
+"""More than what an archive adds to a file."""
 
 
 class PrepareAnswer(RootModel[Annotated[PrepareReply | EncodeReply | Refusal, Field(discriminator="job")]]):
@@ -98,7 +102,8 @@ def _expect_reported(room: Room, ending: Ending) -> None:
 class Outcome:
     """What a train or predict room brought back: per seed a claim and perhaps a file, and the facts about the room.
 
-    ``reports[i]`` and ``files[i]`` belong to the i-th seed of the request; a seed has no file where it failed.
+    ``reports[i]`` and ``files[i]`` belong to the i-th seed of the request; only a predict room's seeds have files, and
+    none where they failed.
     """
 
     reports: tuple[WorkerReport, ...]
@@ -107,26 +112,91 @@ class Outcome:
     log: str = ""
 
 
-def train(room: Room, request: TrainRequest, source: str, weights: Sequence[Path]) -> Outcome:
-    """Build and train every seed of the request; the weights of the i-th seed land in ``weights[i]``."""
+def train(room: Room, request: TrainRequest, source: str) -> Outcome:
+    """Build and train every seed of the request; the weights stay in the hand-over volume (``handed_over``)."""
     room.ready()
     room.send(_job_files(request, source))
-    return _run(room, request, _trained(room, weights))
+    return _run(room, request, _Wanted(paths.WEIGHTS, ()))
 
 
 def predict(
     room: Room, request: PredictRequest, source: str, weights: Sequence[Path], inputs: Path, predictions: Sequence[Path]
 ) -> Outcome:
-    """Predict ``inputs`` with every seed's weights; the i-th seed's numbers land in ``predictions[i]``."""
+    """Predict ``inputs``; the i-th seed's numbers land in ``predictions[i]``.
+
+    With the stored ``weights`` of every seed, or with those that were handed over, where the request says so.
+    """
     room.ready()
-    named = [Outgoing(paths.seed_weights(i), path) for i, path in enumerate(weights)]
+    named = [Outgoing(paths.sent_weights(i), path) for i, path in enumerate(weights)]
     room.send([*_job_files(request, source), *named, Outgoing(paths.array_file("inputs"), inputs)])
     return _run(room, request, _predicted(request, predictions))
 
 
-def read_training(room: Room, request: TrainRequest, weights: Sequence[Path], folder: str) -> Outcome:
-    """What a train room that reported left in ``folder`` of its exchange volume; for ``weights`` see ``train``."""
-    return _read(room, request, _trained(room, weights), folder)
+@dataclass(frozen=True)
+class Weights:
+    """One seed's weights in a hand-over volume, as a room found them that had run nothing of a candidate's."""
+
+    size: int
+    digest: str
+    """SHA-256 of the file, hexadecimal."""
+    parameters: int
+
+
+def handed_over(room: Room, count: int, folder: str = paths.HANDOVER) -> list[Weights | Failure]:
+    """What the train room before this predict ``room`` left for each of ``count`` seeds.
+
+    To be asked before anything of the candidate's enters. A file that is not as agreed is its seed's failure; anything
+    else in the volume is that of all, because it would be parameters that nobody counts.
+    """
+    room.ready()
+    names = [paths.trained_weights(i) for i in range(count)]
+    try:
+        heads = room.heads(names, folder)
+        told = exchange.parse(_content(heads, paths.HANDED_OVER), HandedOver, caps.RESULT_BYTES)
+        if sum(file.bytes + _ARCHIVED for file in told.files) > room.cage.limits.output:
+            raise Rejected("the weights are larger than the policy allows")
+    except Rejected as error:
+        return [_hostile(error)] * count
+    listed = {file.name: file for file in told.files}
+    return [_weights(_content(heads, name), listed.get(name)) for name in names]
+
+
+def _content(received: Mapping[str, Received], name: str) -> bytes:
+    return received[name].content if name in received else b""
+
+
+def _weights(head: bytes, file: HandedFile | None) -> Weights | Failure:
+    if file is None:
+        return Failure(kind=FailureKind.INTERFACE, message=f"reported success and left no {paths.WEIGHTS}")
+    try:
+        return Weights(file.bytes, file.digest, exchange.count_parameters(head, file.bytes))
+    except Rejected as error:
+        return _hostile(error)
+
+
+def keep_weights(room: Room, weights: Sequence[Weights | None], files: Sequence[Path]) -> None:
+    """Copy every seed's weights from the hand-over volume of a predict ``room`` whose job is over; None is left there.
+
+    Raises EngineError where they are not what ``handed_over`` found: they lie where that room could only read.
+    """
+    names = [paths.trained_weights(i) for i in range(len(weights))]
+    left = Expected(int(room.cage.limits.output), hash_only=True)
+    expected = {
+        name: Expected(found.size, exact=True, keep=file) if found else left
+        for name, found, file in zip(names, weights, files, strict=True)
+    }
+    try:
+        received = room.collect(expected, paths.HANDOVER)
+        for name, found in zip(names, weights, strict=True):
+            if found and (name not in received or received[name].digest != found.digest):
+                raise Rejected(f"{name} is not what was handed over")
+    except Rejected as error:
+        raise EngineError(f"the weights could not be kept: {error}", "fumehood doctor; a run can be resumed") from error
+
+
+def read_training(room: Room, request: TrainRequest, folder: str) -> Outcome:
+    """What a train room that reported left in ``folder``, given as an absolute path."""
+    return _read(room, request, _Wanted(paths.WEIGHTS, ()), folder)
 
 
 def read_predicting(room: Room, request: PredictRequest, predictions: Sequence[Path], folder: str) -> Outcome:
@@ -136,7 +206,10 @@ def read_predicting(room: Room, request: PredictRequest, predictions: Sequence[P
 
 @dataclass(frozen=True)
 class _Wanted:
-    """What every seed is to leave: a file of this ``name``, streamed to the i-th of ``files``."""
+    """What every seed is to leave beside its report: a file of this ``name``, streamed to the i-th of ``files``.
+
+    None where they go elsewhere, as weights do.
+    """
 
     name: str
     files: tuple[Expected, ...]
@@ -152,11 +225,6 @@ class _Wanted:
         for file in self.files:
             if file.keep is not None:
                 file.keep.unlink(missing_ok=True)
-
-
-def _trained(room: Room, weights: Sequence[Path]) -> _Wanted:
-    largest = int(room.cage.limits.file)
-    return _Wanted(paths.WEIGHTS, tuple(Expected(largest, keep=path) for path in weights))
 
 
 def _predicted(request: PredictRequest, predictions: Sequence[Path]) -> _Wanted:
@@ -177,7 +245,7 @@ def _run(room: Room, request: TrainRequest | PredictRequest, wanted: _Wanted) ->
     try:
         ending = room.work(request.deadline_s)
         if ending is Ending.REPORTED:
-            return _collected(room, request, wanted, paths.OUT)
+            return _collected(room, request, wanted, f"{paths.EXCHANGE}/{paths.OUT}")
         failure = _failure_from_outside(ending, room.facts)
         doubtful = failure.kind is not FailureKind.OOM
     except Rejected as error:
@@ -207,8 +275,9 @@ def _collected(room: Room, request: TrainRequest | PredictRequest, wanted: _Want
     reply = exchange.parse(received[paths.RESULT].content, JobReply, caps.RESULT_BYTES)
     if reply.job != request.job or len(reply.reports) != len(request.seeds):
         raise Rejected("the result is of another job")
-    files = {i: received[wanted.path(i)] for i in range(len(request.seeds)) if wanted.path(i) in received}
-    reports = tuple(_judged(report, i in files, wanted.name, room.facts) for i, report in enumerate(reply.reports))
+    files = {i: received[wanted.path(i)] for i in range(len(wanted.files)) if wanted.path(i) in received}
+    missing = {i for i in range(len(wanted.files)) if i not in files}
+    reports = tuple(_judged(report, i in missing, wanted.name, room.facts) for i, report in enumerate(reply.reports))
     log = received[paths.LOG].content.decode("utf-8", "replace") if paths.LOG in received else ""
     return Outcome(reports=reports, files=files, facts=room.facts, log=log)
 
@@ -240,10 +309,10 @@ def _confirmed(room: Room, request: TrainRequest | PredictRequest, failure: Fail
     return failure.model_copy(update={"message": message[-caps.MESSAGE_CHARS :]})
 
 
-def _judged(report: WorkerReport, has_file: bool, wanted: str, facts: RoomFacts) -> WorkerReport:
+def _judged(report: WorkerReport, lacks_file: bool, wanted: str, facts: RoomFacts) -> WorkerReport:
     """A claim of success without the file is a failure; a crash where the kernel ran out of memory is an OOM."""
     failure = report.failure
-    if failure is None and not has_file:
+    if failure is None and lacks_file:
         failure = Failure(kind=FailureKind.INTERFACE, message=f"reported success and left no {wanted}")
     if (
         failure is not None

@@ -53,6 +53,7 @@ def attest(role: Role, environment: tuple[str, ...]) -> Attestation:
         environment=environment,
         root_writable=os.statvfs("/").f_flag & os.ST_RDONLY == 0,
         exchange_bytes=_size_of(paths.EXCHANGE),
+        handover_bytes=_size_of(paths.HANDOVER),
         memory_limit=_limit("memory/memory.limit_in_bytes", "memory.max"),
         pids_limit=_limit("pids/pids.max", "pids.max"),
         hostname=os.uname().nodename,

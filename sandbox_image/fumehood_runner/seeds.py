@@ -116,34 +116,43 @@ def _prepare_parent() -> None:
     spare_the_compiler()
 
 
-def train_seed(request: TrainRequest, index: int, exchange: Path, data: Path, *, started: float) -> WorkerReport:
-    """Build and train ``exchange/in/model.py`` and write ``exchange/out/seed-INDEX/weights.safetensors``.
+@dataclass(frozen=True)
+class Folders:
+    """Where a job's files lie; in a room ``paths`` says it."""
 
-    ``data`` holds ``inputs.bin`` and ``targets.bin``; ``started`` is ``time.monotonic()`` at the start signal. Raises
-    ``ArrayError`` when those files are not as announced, and nothing for what the candidate does.
+    exchange: Path = Path(paths.EXCHANGE)
+    data: Path = Path(paths.DATA)
+    handover: Path = Path(paths.HANDOVER)
+
+
+def train_seed(request: TrainRequest, index: int, folders: Folders, *, started: float) -> WorkerReport:
+    """Build and train ``in/model.py`` of the exchange, and write the seed's weights into the hand-over folder.
+
+    The data folder holds ``inputs.bin`` and ``targets.bin``; ``started`` is ``time.monotonic()`` at the start signal.
+    Raises ``ArrayError`` when those files are not as announced, and nothing for what the candidate does.
     """
     _prepare_process(request, index)
     if request.inputs.shape[0] != request.targets.shape[0]:
         raise ArrayError(f"{request.inputs.shape[0]} rows of inputs but {request.targets.shape[0]} of targets")
     order = row_order(request.seeds[index], request.inputs.shape[0])
     rows = TrainingData(
-        read_array(data / paths.array_file("inputs"), request.inputs, order),
-        read_array(data / paths.array_file("targets"), request.targets, order),
+        read_array(folders.data / paths.array_file("inputs"), request.inputs, order),
+        read_array(folders.data / paths.array_file("targets"), request.targets, order),
     )
     story = _Story(index, started)
-    return _told(story, lambda: _train(request, story, exchange, rows))
+    return _told(story, lambda: _train(request, story, folders, rows))
 
 
-def predict_seed(request: PredictRequest, index: int, exchange: Path, *, started: float) -> WorkerReport:
-    """Rebuild the model, load ``in/weights-INDEX.safetensors``, predict ``in/inputs.bin``.
+def predict_seed(request: PredictRequest, index: int, folders: Folders, *, started: float) -> WorkerReport:
+    """Rebuild the model, load the seed's weights, predict ``in/inputs.bin`` of the exchange.
 
-    Writes ``exchange/out/seed-INDEX/predictions.bin``: raw float32 N x C. Raises ``ArrayError`` when the inputs are not
+    Writes ``out/seed-INDEX/predictions.bin`` there: raw float32 N x C. Raises ``ArrayError`` when the inputs are not
     as announced or the weights are absent, and nothing for what the candidate does.
     """
     _prepare_process(request, index)
-    inputs = read_array(exchange / paths.IN / paths.array_file("inputs"), request.inputs)
+    inputs = read_array(folders.exchange / paths.IN / paths.array_file("inputs"), request.inputs)
     story = _Story(index, started)
-    return _told(story, lambda: _predict(request, story, exchange, inputs))
+    return _told(story, lambda: _predict(request, story, folders, inputs))
 
 
 def _told(story: _Story, work: Callable[[], None]) -> WorkerReport:
@@ -162,8 +171,8 @@ def _prepare_process(job: JobBase, index: int) -> None:
     seed_everything(job.seeds[index].seed)
 
 
-def _train(request: TrainRequest, story: _Story, exchange: Path, rows: TrainingData) -> None:
-    candidate, model = _build(request, story, exchange)
+def _train(request: TrainRequest, story: _Story, folders: Folders, rows: TrainingData) -> None:
+    candidate, model = _build(request, story, folders.exchange)
     if candidate.train is None:
         story.recipe = settle(candidate, request)
     built = layout_of(model)
@@ -175,7 +184,7 @@ def _train(request: TrainRequest, story: _Story, exchange: Path, rows: TrainingD
     finally:
         story.train_s = monotonic() - began
     check_layout(built, layout_of(model))
-    save_weights(model, _seed_folder(exchange, story.index) / paths.WEIGHTS)
+    save_weights(model, folders.handover / paths.trained_weights(story.index))
 
 
 def _build(job: JobBase, story: _Story, exchange: Path) -> tuple[Candidate, nn.Module]:
@@ -213,10 +222,10 @@ def _returned(candidate: Candidate, model: nn.Module, returned: Any) -> nn.Modul
     return returned
 
 
-def _predict(request: PredictRequest, story: _Story, exchange: Path, inputs: Tensor) -> None:
-    candidate, model = _build(request, story, exchange)
+def _predict(request: PredictRequest, story: _Story, folders: Folders, inputs: Tensor) -> None:
+    candidate, model = _build(request, story, folders.exchange)
     story.summary = None  # the train room told it; a reply has a byte cap
-    load_weights(model, exchange / paths.IN / paths.seed_weights(story.index))
+    load_weights(model, _weights(request, story.index, folders))
     model = answering(model, request, candidate.train is not None)
     began = monotonic()
     story.started_after_s = began - story.started
@@ -224,7 +233,13 @@ def _predict(request: PredictRequest, story: _Story, exchange: Path, inputs: Ten
         predictions = _predictions(candidate, model, inputs, request)
     finally:
         story.predict_s = monotonic() - began
-    write_float32(_seed_folder(exchange, story.index) / paths.PREDICTIONS, predictions)
+    write_float32(folders.exchange / paths.OUT / paths.seed_dir(story.index) / paths.PREDICTIONS, predictions)
+
+
+def _weights(request: PredictRequest, index: int, folders: Folders) -> Path:
+    if request.handed_over:
+        return folders.handover / paths.trained_weights(request.handed_over[index])
+    return folders.exchange / paths.IN / paths.sent_weights(index)
 
 
 def _predictions(candidate: Candidate, model: nn.Module, inputs: Tensor, request: PredictRequest) -> Tensor:
@@ -249,7 +264,3 @@ def _check_finite(predictions: Tensor, request: PredictRequest) -> None:
         kind = "logits" if request.task is Task.CLASSIFICATION else "values"
         message = f"{bad} of {len(predictions)} rows have NaN or infinite {kind}"
         raise CandidateFailed(FailureKind.NON_FINITE, message)
-
-
-def _seed_folder(exchange: Path, index: int) -> Path:
-    return exchange / paths.OUT / paths.seed_dir(index)

@@ -2,12 +2,12 @@
 
 It runs no candidate code; that is for workers (``crew``), which it ends all.
 
-    attest -> "ready" -> [controller puts the request in] -> "go" -> workers -> all others killed -> result -> "done"
+    attest -> "ready" -> request and files -> "go" -> workers -> all others killed -> result -> "done" -> files
 """
 
+import contextlib
 import gc
 import time
-from pathlib import Path
 
 from pydantic import TypeAdapter
 
@@ -98,24 +98,26 @@ def _prepare(started: float) -> Message:
 
 
 def _train(started: float) -> Message:
-    from fumehood_runner.seeds import train_seed
+    from fumehood_runner.seeds import Folders, train_seed
 
     request = TrainRequest.model_validate_json(_request())
-    return _job_reply(
-        request, started, lambda index: train_seed(request, index, EXCHANGE, Path(paths.DATA), started=started)
-    )
+    return _job_reply(request, started, lambda index: train_seed(request, index, Folders(), started=started))
 
 
 def _predict(started: float) -> Message:
-    from fumehood_runner.seeds import predict_seed
+    from fumehood_runner.seeds import Folders, predict_seed
 
     request = PredictRequest.model_validate_json(_request())
-    return _job_reply(request, started, lambda index: predict_seed(request, index, EXCHANGE, started=started))
+    return _job_reply(request, started, lambda index: predict_seed(request, index, Folders(), started=started))
 
 
 def _job_reply(request: TrainRequest | PredictRequest, started: float, job: Job) -> JobReply:
     crew = Crew(job, count=len(request.seeds), at_once=request.at_once, deadline=started + request.deadline_s)
-    first, *rest = (worker.report() for worker in crew.run())
+    workers = crew.run()
+    first, *rest = (worker.report() for worker in workers)
+    for worker in workers:
+        with contextlib.suppress(OSError):  # not empty, or no folder any more: the controller looks at what is there
+            worker.folder.rmdir()
     # The seeds' models are alike, and 64 long summaries would not fit into one result.
     reports = (first, *(report.model_copy(update={"summary": None}) for report in rest))
     return JobReply(job=request.job, reports=reports, wall_s=time.monotonic() - started)

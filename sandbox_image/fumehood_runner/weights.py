@@ -65,6 +65,7 @@ def save_weights(model: nn.Module, path: Path) -> None:
         message = f"the weights ({size} bytes) could not be written: {error}"
         raise CandidateFailed(FailureKind.OOM, message) from None
     _check_header(path)
+    path.chmod(0o644)  # a predict room reads it, and every room is a user of its own
 
 
 def load_weights(model: nn.Module, path: Path) -> None:

@@ -28,6 +28,15 @@ MESSAGE_CHARS = 500
 
 SAFETENSORS_HEADER_BYTES = 1 * MIB
 
+WEIGHTS_HEAD_BYTES = 8 + SAFETENSORS_HEADER_BYTES
+"""Beginning of a weights file that holds its whole header; the controller reads no more of it."""
+
+PIECE_BYTES = 1 * MIB
+"""Bytes of a file or an archive that cross a room's standard streams without a break."""
+
+COMMAND_BYTES = 512
+"""One line of the controller's on a room's standard input."""
+
 TENSORS = 20_000
 """Tensors in one weights file."""
 

@@ -306,10 +306,13 @@ class TrainRequest(JobBase):
 
 
 class PredictRequest(JobBase):
-    """Predict ``in/inputs.bin`` with ``in/model.py`` and ``in/weights-K.safetensors`` of each seed."""
+    """Predict ``in/inputs.bin`` with ``in/model.py`` and the weights of each seed."""
 
     job: Literal["predict"] = "predict"
     inputs: ArraySpec
+    handed_over: Annotated[Row[Count], Field(max_length=caps.SEEDS)] = ()
+    """Of each seed its place in the train request, by which its weights are found in the hand-over volume; empty where
+    weights lie under ``in/``, as sent."""
     batch_size: Annotated[int, Field(ge=1)] = 512
 
 
@@ -386,6 +389,24 @@ class JobReply(Message):
     wall_s: Seconds
 
 
+class HandedFile(Message):
+    """A weights file in a hand-over volume."""
+
+    name: str = Field(max_length=200)
+    bytes: Count
+    digest: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    """SHA-256, hexadecimal."""
+
+
+class HandedOver(Message):
+    """What a predict room finds in its hand-over volume before it has run, or been sent, anything of a candidate's.
+
+    Its supervisor only counts and digests bytes there; so this is as trustworthy as its attestation.
+    """
+
+    files: Annotated[Row[HandedFile], Field(max_length=caps.SEEDS)]
+
+
 # ---- attestation -------------------------------------------------------------------------------------------------
 
 
@@ -433,6 +454,8 @@ class Attestation(Message):
     """Names of the variables of the supervisor, not their values."""
     root_writable: bool
     exchange_bytes: int
+    handover_bytes: int
+    """0 where the room has no hand-over volume."""
     memory_limit: int | None
     """Bytes, from the cgroup where it is visible; None where it is not."""
     pids_limit: int | None

@@ -7,6 +7,8 @@ IN = "in"
 OUT = "out"
 DATA = "/data"
 """Read-only volume with the training arrays; train rooms only."""
+HANDOVER = "/handover"
+"""Volume through which weights go from a train room, which writes it, to its predict room, which only reads it."""
 
 REQUEST = "request.json"
 SOURCE = "model.py"
@@ -14,6 +16,8 @@ RAW = "raw"
 """Folder under ``in/`` with the raw files of a data set; prepare rooms only."""
 
 RESULT = "result.json"
+HANDED_OVER = "handed-over.json"
+"""Beside the heads of the files of a hand-over volume: what the whole files are."""
 ATTESTATION = "attestation.json"
 LOG = "worker.log"
 WEIGHTS = "weights.safetensors"
@@ -31,6 +35,11 @@ def seed_dir(index: int) -> str:
     return f"seed-{index}"
 
 
-def seed_weights(index: int) -> str:
-    """Name under ``in/`` of the weights that the ``index``-th seed predicts with."""
+def trained_weights(index: int) -> str:
+    """Name in the hand-over volume of the weights that the ``index``-th seed was trained to."""
+    return f"{seed_dir(index)}/{WEIGHTS}"
+
+
+def sent_weights(index: int) -> str:
+    """Name under ``in/`` of stored weights that the ``index``-th seed predicts with; no train room came before."""
     return f"weights-{index}.safetensors"

@@ -16,6 +16,7 @@ from fumehood.attacks.probes import Tried
 from fumehood.attacks.stage import Stage, open_stage
 from fumehood.attacks.suite import PROBES
 from fumehood.executors import Executor
+from fumehood.laboratory import warm_rooms
 from fumehood.planning.search import SearchPlanner
 from fumehood.progress import SilentProgress
 from fumehood.records import Envelope
@@ -41,7 +42,8 @@ def begin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Begin]:
             research = Research(record, host, SearchPlanner(seed=0), SilentProgress())
             research.note_image()
             research.prepare()
-            return research, stack.enter_context(research.laboratory.executor())
+            pool = stack.enter_context(warm_rooms(host))
+            return research, stack.enter_context(research.laboratory.executor(pool))
 
         yield new
 

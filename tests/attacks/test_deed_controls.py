@@ -41,7 +41,7 @@ def test_rooms_are_rivals_where_the_wall_between_them_is_taken_away(stage: Stage
 
 
 def test_an_honest_output_is_accepted_and_a_pipe_that_an_unfiltered_room_can_make_is_not(stage: Stage) -> None:
-    cage = stage.host.room("train", stage.executor.training_data).cage
+    cage = stage.host.room("train", stage.executor.pool.data).cage
     unfiltered = stage.host.room_as(replace(cage, seccomp=EVERYTHING_OPEN))
     pipe = next(tree for tree in reader.TREES if tree.name == "fifo")
     honest = reader.Tree("honest-output", Group.READER, "accepted", kinds=())
@@ -59,7 +59,7 @@ def test_whoever_knows_the_answers_and_the_order_of_rows_scores_perfectly(stage:
 
 
 def test_traces_of_a_room_that_is_still_there_are_found(stage: Stage) -> None:
-    with stage.host.room("train", stage.executor.training_data) as room:
+    with stage.host.room("train", stage.executor.pool.data) as room:
         there = Traces.of(stage.host.api, room).left(stage.host.api)
     assert {"its container", "its volume"} <= set(there)
     assert any(trace.startswith("process") for trace in there)

@@ -77,19 +77,18 @@ def _lay_out(folder: Path, exchange: Path, seeds: int) -> None:
 
 
 def _evaluate(exchange: Path, data: Path, seeds: int, epochs: int, threads: int) -> None:
-    from fumehood_runner.seeds import predict_seed, train_seed
+    from fumehood_runner.seeds import Folders, predict_seed, train_seed
     from fumehood_shared.messages import PredictRequest, TrainRequest
 
     arrays, fields = task.specs(), task.job(seeds, threads=threads * seeds)
     overrides: dict[str, int | float | bool | str | list[str]] = {"epochs": epochs}
     train = TrainRequest(**fields, inputs=arrays["train_inputs"], targets=arrays["train_targets"], overrides=overrides)
-    predict = PredictRequest(**fields, inputs=arrays["validation_inputs"])
+    predict = PredictRequest(**fields, inputs=arrays["validation_inputs"], handed_over=tuple(range(seeds)))
+    folders = Folders(exchange, data, exchange / "handover")
     for index in range(seeds):
-        _check(train_seed(train, index, exchange, data, started=time.monotonic()).failure)
-        weights = exchange / paths.OUT / paths.seed_dir(index) / paths.WEIGHTS
-        weights.rename(exchange / paths.IN / paths.seed_weights(index))
+        _check(train_seed(train, index, folders, started=time.monotonic()).failure)
     for index in range(seeds):
-        _check(predict_seed(predict, index, exchange, started=time.monotonic()).failure)
+        _check(predict_seed(predict, index, folders, started=time.monotonic()).failure)
 
 
 def _check(failure: object) -> None:

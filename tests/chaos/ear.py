@@ -1,10 +1,15 @@
-"""What the engine tells of rooms, as it happens: it remembers the last few hundred events only, of everybody's."""
+"""What the engine tells of rooms, as it happens: it remembers the last few hundred events only, of everybody's.
+
+That a room works it does not tell, since a job enters over the room's own streams; the kernel does.
+"""
 
 import contextlib
 import threading
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import docker
+import docker.errors
 from requests.exceptions import RequestException
 
 
@@ -15,6 +20,7 @@ class Heard(NamedTuple):
     """The room's role."""
     run: str
     owner: str
+    container: str
 
 
 class Ear:
@@ -22,6 +28,8 @@ class Ear:
 
     def __init__(self, api: docker.APIClient) -> None:
         self.heard: list[Heard] = []
+        self._api = api
+        self._pids: dict[str, int] = {}
         self._stream: Any = api.events(decode=True, filters={"type": "container"})
         threading.Thread(target=self._listen, daemon=True).start()
 
@@ -29,10 +37,31 @@ class Ear:
         with contextlib.suppress(OSError):
             self._stream.close()
 
+    def working(self, role: str, run: str) -> int:
+        """Rooms of that role and run that have a job: their first process has forked a worker."""
+        started = [h.container for h in list(self.heard) if (h.action, h.kind, h.run) == ("start", role, run)]
+        return sum(has_worker(self._pid(container)) for container in started)
+
+    def _pid(self, container: str) -> int:
+        """Of its first process; 0 where it is gone."""
+        if container not in self._pids:
+            try:
+                self._pids[container] = self._api.inspect_container(container)["State"]["Pid"]
+            except (docker.errors.DockerException, RequestException):
+                return 0
+        return self._pids[container]
+
     def _listen(self) -> None:
         with contextlib.suppress(OSError, RequestException):  # the engine went away, or we closed it
             for event in self._stream:
                 room = event["Actor"]["Attributes"]
                 if "fumehood.run" in room:
                     labels = (room[f"fumehood.{name}"] for name in ("kind", "run", "owner"))
-                    self.heard.append(Heard(event["Action"], *labels))
+                    self.heard.append(Heard(event["Action"], *labels, event["Actor"]["ID"]))
+
+
+def has_worker(pid: int) -> bool:
+    try:
+        return pid > 0 and bool(Path(f"/proc/{pid}/task/{pid}/children").read_text())
+    except OSError:  # ended
+        return False

@@ -25,7 +25,7 @@ def is_past(run: Run, stage: str) -> bool:
 
 
 def reached(ear: Ear, run: Run, stage: str) -> bool:
-    """Whether the run, started after the ear was made, has come to ``stage``: a room gets its job as files."""
+    """Whether the run, started after the ear was made, has come to ``stage``, or in a room to its job."""
     seen = kinds(run.folder)
     if stage in _LINES:
         return _LINES[stage] in seen
@@ -34,4 +34,4 @@ def reached(ear: Ear, run: Run, stage: str) -> bool:
         return False
     if stage == "sealed measurement" and seen.count("decided") < run.iterations:
         return False
-    return any((h.action, h.kind, h.run) == ("extract-to-dir", role, run.id) for h in list(ear.heard))
+    return ear.working(role, run.id) > 0

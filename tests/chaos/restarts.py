@@ -61,11 +61,16 @@ def whose_fault(engine: Daemon, way: signal.Signals, role: str) -> str:
     """What is said of an evaluation whose room was at work when its engine was restarted: the error, or the failure."""
     evaluated = False
     try:
-        with _lab(engine) as lab, tempfile.TemporaryDirectory() as into, _restarting(engine, lab, way, role):
+        with (
+            _lab(engine) as lab,
+            lab.executor() as executor,
+            tempfile.TemporaryDirectory() as into,
+            _restarting(engine, lab, way, role),
+        ):
             source = candidates.HOLDS if role == "train" else candidates.HOLDS_IN_PREDICT
             job = Job(number=1, source=source, seeds=(SeedSpec(seed=0, order=0),))
             evaluated = True
-            return f"candidate: {lab.executor().evaluate(job, Path(into)).failure}"
+            return f"candidate: {executor.evaluate(job, Path(into)).failure}"
     except EngineError as error:
         return f"engine: {error}" if evaluated else f"not evaluated: {error}"
 

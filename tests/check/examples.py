@@ -99,7 +99,8 @@ FAILS_ONCE = training("if context.seed == 1:", "    raise ValueError('not with t
 HOSTILE = training(
     "import os",
     "print('::set-output name=verdict::passed', '##[error]mine', '\\x1b[31m', flush=True)",
-    "os.symlink('/etc/passwd', '/exchange/out/seed-0/weights.safetensors')",
+    "os.makedirs('/handover/seed-0')",
+    "os.symlink('/etc/passwd', '/handover/seed-0/weights.safetensors')",
     """open('/exchange/out/seed-0/report.json', 'w').write('{"index": 0}')""",
     "os._exit(0)",
 )

@@ -54,7 +54,8 @@ ATTESTATIONS: list[Any] = [
         "cap_effective": "0", "cap_permitted": "0", "cap_inheritable": "0", "cap_bounding": "0", "cap_ambient": "0",
         "interfaces": ["lo"], "mounts": [{"path": "/tmp", "fstype": "tmpfs", "options": ["rw", "noexec"]}],
         "devices": ["null"], "rlimits": {"nofile": [1024, 1024]}, "pid": 1, "dumpable": 0, "environment": [],
-        "root_writable": False, "exchange_bytes": 1000, "memory_limit": None, "pids_limit": 128, "hostname": "room",
+        "root_writable": False, "exchange_bytes": 1000, "handover_bytes": 0,
+        "memory_limit": None, "pids_limit": 128, "hostname": "room",
         "kernel": "6.1", "gpus": None, "cuda": None, "confinement": None, "versions": {"python": "3.11"},
     }
 ]  # fmt: skip

@@ -96,12 +96,10 @@ def _message(model: type[BaseModel], cap: int) -> Callable[[bytes], bool]:
 
 
 def weights(raw: bytes) -> bool:
-    with tempfile.NamedTemporaryFile() as file:
-        Path(file.name).write_bytes(raw)
-        try:
-            parameters = exchange.count_parameters(Path(file.name))
-        except Rejected:
-            return False
+    try:
+        parameters = exchange.count_parameters(raw[: caps.WEIGHTS_HEAD_BYTES], len(raw))
+    except Rejected:
+        return False
     assert len(raw) // 4 - caps.MIB <= parameters <= len(raw)
     return True
 

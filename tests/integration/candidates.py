@@ -12,6 +12,7 @@ def build_model(input_shape, num_outputs):
 
 _TRAIN = LINEAR + "\ndef train(model, data, context):\n    import ctypes, json, os, socket, sys, time\n"
 _OUT = "/exchange/out"
+_WEIGHTS = "/handover/seed-0/weights.safetensors"
 _REPORT = f"open('{_OUT}/seed-0/report.json', 'w').write('{{\"index\": 0}}')"
 """A forged claim of success."""
 
@@ -23,7 +24,7 @@ def training(*lines: str) -> str:
 
 def forging(*lines: str) -> str:
     """A candidate that arranges the output folder by ``lines``, claims success and leaves before we can write."""
-    return training(*lines, _REPORT, "os._exit(0)")
+    return training("os.makedirs('/handover/seed-0')", *lines, _REPORT, "os._exit(0)")
 
 
 SYNTAX = "def build_model(:\n"
@@ -36,9 +37,9 @@ ENDLESS = training("while True:", "    pass")
 SEGFAULT = training("ctypes.string_at(0)")
 EXITS = training("os._exit(7)")
 EXTRA_FILE = forging(f"open('{_OUT}/extra', 'w').write('x')")
-LINK = forging(f"os.symlink('/etc/passwd', '{_OUT}/seed-0/weights.safetensors')")
+LINK = forging(f"os.symlink('/etc/passwd', '{_WEIGHTS}')")
 HUGE = forging(
-    f"file = open('{_OUT}/seed-0/weights.safetensors', 'wb')",
+    f"file = open('{_WEIGHTS}', 'wb')",
     "try:",
     "    file.truncate(2**40)",
     "except OSError as error:",
@@ -46,7 +47,7 @@ HUGE = forging(
     "file.truncate(90 * 2**20)",
 )
 NO_WEIGHTS = forging()
-WORTHLESS_WEIGHTS = forging(f"open('{_OUT}/seed-0/weights.safetensors', 'wb').write(b'x' * 64)")
+WORTHLESS_WEIGHTS = forging(f"open('{_WEIGHTS}', 'wb').write(b'x' * 64)")
 FORGED_RESULT = training(
     f"open('{_OUT}/result.json', 'w').write("
     '\'{"job": "train", "version": 1, "reports": [{"index": 0}], "wall_s": 0.0}\')',

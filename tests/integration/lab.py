@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -23,13 +23,16 @@ from fumehood.executors.local import Arrays, LocalExecutor, job_fields
 from fumehood.policy import Policy
 from fumehood.progress import SilentProgress
 from fumehood.records import Dataset
-from fumehood.sandbox.cage import DataVolume
-from fumehood.sandbox.data_volume import data_volume
+from fumehood.rooms import Weights
+from fumehood.sandbox import cage
+from fumehood.sandbox.cage import Cage, DataVolume
+from fumehood.sandbox.data_volume import data_volume, fill
 from fumehood.sandbox.exchange import Outgoing
 from fumehood.sandbox.host import Host
+from fumehood.sandbox.pool import Pool
 from fumehood.sandbox.room import Room
 from fumehood_shared import paths
-from fumehood_shared.messages import PrepareReply, PrepareRequest, SeedSpec, Source, TrainRequest
+from fumehood_shared.messages import Failure, PrepareReply, PrepareRequest, SeedSpec, Source, TrainRequest
 
 MIB = 1024 * 1024
 SOURCES = [str(Path(package.__file__ or "").parents[1]) for package in (fumehood, fumehood_shared)]
@@ -70,23 +73,23 @@ class Lab:
             deadline_s=deadline_s,
         )
 
-    def train(self, source: str, into: Path, *, seeds: int = 1, deadline_s: float = 60.0) -> "Ended":
-        """Run ``source`` in a train room to its end and destroy the room."""
-        weights = [into / f"weights-{k}" for k in range(seeds)]
+    def train(self, source: str, *, seeds: int = 1, deadline_s: float = 60.0) -> "Ended":
+        """Run ``source`` in a train room to its end, look at its weights there, and destroy the room."""
         with self.host.room("train", self.volume) as room:
             traces = Traces.of(self.host.api, room)
-            outcome = rooms.train(room, self.request(room, seeds=seeds, deadline_s=deadline_s), source, weights)
-        return Ended(outcome, traces, weights)
+            outcome = rooms.train(room, self.request(room, seeds=seeds, deadline_s=deadline_s), source)
+            told = all(report.failure for report in outcome.reports)
+            handed = [] if told else rooms.handed_over(room, seeds)
+        return Ended(_with_weights(outcome, handed), traces, handed)
 
-    def executor(self, host: Host | None = None) -> LocalExecutor:
-        return LocalExecutor(
-            host=host or self.host,
-            arrays=self.arrays,
-            training_data=self.volume,
-            device="cpu",
-            overrides={},
-            progress=SilentProgress(),
-        )
+    @contextmanager
+    def executor(self, host: Host | None = None) -> Iterator[LocalExecutor]:
+        used = host or self.host
+        places = used.at_once("train", "predict") if used.policy.isolate_seeds else 1
+        with Pool(used, self.volume, places) as pool:
+            yield LocalExecutor(
+                host=used, pool=pool, arrays=self.arrays, device="cpu", overrides={}, progress=SilentProgress()
+            )
 
 
 @dataclass(frozen=True)
@@ -95,21 +98,23 @@ class Traces:
 
     container: str
     name: str
-    volume: str
+    volumes: frozenset[str]
     uid: int
 
     @classmethod
     def of(cls, api: docker.APIClient, room: Room) -> "Traces":
         identity = api.inspect_container(room.cage.name)["Id"]
-        return cls(container=identity, name=room.cage.name, volume=room.cage.exchange, uid=room.cage.uid)
+        return cls(
+            container=identity, name=room.cage.name, volumes=frozenset(cage.volumes(room.cage)), uid=room.cage.uid
+        )
 
     def left(self, api: docker.APIClient) -> list[str]:
         """What is left of the room on engine and kernel; empty for one that is gone."""
         known = [c["Id"] for c in api.containers(all=True)]
-        volumes = [v["Name"] for v in api.volumes().get("Volumes") or []]
+        volumes = {v["Name"] for v in api.volumes().get("Volumes") or []}
         return [
             *(["container"] if self.container in known else []),
-            *(["volume"] if self.volume in volumes else []),
+            *(["volume"] if self.volumes & volumes else []),
             *(f"process {pid}" for pid in processes_of(self.uid)),
             *cgroups_named(self.container),
         ]
@@ -119,7 +124,18 @@ class Traces:
 class Ended:
     outcome: rooms.Outcome
     traces: Traces
-    weights: list[Path]
+    weights: Sequence[Weights | Failure]
+    """Of every seed; empty where all of them failed to train."""
+
+
+def _with_weights(outcome: rooms.Outcome, handed: Sequence[Weights | Failure]) -> rooms.Outcome:
+    """Where a seed says that it succeeded and its weights are not as agreed, that is its failure."""
+    wrong = {i: found for i, found in enumerate(handed) if isinstance(found, Failure)}
+    reports = (
+        report.model_copy(update={"failure": report.failure or wrong.get(i)})
+        for i, report in enumerate(outcome.reports)
+    )
+    return replace(outcome, reports=tuple(reports))
 
 
 @dataclass(frozen=True)
@@ -128,8 +144,8 @@ class RecordingHost(Host):
 
     made: list[Room] = field(default_factory=list)
 
-    def room(self, role: Any, data: DataVolume | None = None) -> Room:
-        self.made.append(super().room(role, data))
+    def room_as(self, cage: Cage) -> Room:
+        self.made.append(super().room_as(cage))
         return self.made[-1]
 
 
@@ -202,7 +218,8 @@ def prepared(host: Host, source: Source, raw: Mapping[str, Path], folder: Path) 
     )
     files = {paths.array_file(n): folder / paths.array_file(f"train_{n}") for n in ("inputs", "targets")}
     digests = {name: seal.file_digest(path) for name, path in files.items()}
-    with data_volume(host.api, host.owner, host.images.sandbox.image_id, files, digests, 3600.0) as volume:
+    with data_volume(host.api, host.owner, 3600.0) as volume:
+        fill(host.api, volume, host.images.sandbox.image_id, files, digests)
         yield Lab(
             host=host, arrays=Arrays(dataset=dataset, folder=folder, scratch=folder, key=b"k" * 32), volume=volume
         )

@@ -172,8 +172,9 @@ def test_another_image_is_refused(run: Path) -> None:
 def test_the_shapes_of_weights_may_depend_on_the_order_of_a_set(lab: Lab, tmp_path: Path) -> None:
     seeds = (SeedSpec(seed=0, order=0),)
     job = Job(number=1, source=SET_ORDER, seeds=seeds)
-    first = lab.executor().evaluate(job, fresh(tmp_path / "first"))
-    again = lab.executor().evaluate(job, fresh(tmp_path / "again"))
+    with lab.executor() as executor:
+        first = executor.evaluate(job, fresh(tmp_path / "first"))
+        again = executor.evaluate(job, fresh(tmp_path / "again"))
     assert [envelope.failure for envelope in (first, again)] == [None, None], "weights fit in the predict room"
     assert first.seeds[0].predictions_digest == again.seeds[0].predictions_digest
     hashes = [line for line in first.log_tail.split("\n") + again.log_tail.split("\n") if line.startswith("HASH")]
@@ -202,10 +203,11 @@ def test_a_room_for_the_same_candidate_sees_the_same_order_and_no_other_does(lab
     source += "def build_model(input_shape, num_outputs):\n    return nn.Linear(input_shape[0], num_outputs)\n"
     source += "def predict(model, inputs):\n    return torch.cumsum(inputs, 0)[:, :3].contiguous()\n"
     seeds = (SeedSpec(seed=0, order=0),)
-    first, again, other = (
-        lab.executor().evaluate(Job(number=number, source=source, seeds=seeds), fresh(tmp_path / name))
-        for name, number in (("first", 1), ("again", 1), ("other", 2))
-    )
+    with lab.executor() as executor:
+        first, again, other = (
+            executor.evaluate(Job(number=number, source=source, seeds=seeds), fresh(tmp_path / name))
+            for name, number in (("first", 1), ("again", 1), ("other", 2))
+        )
     assert first.failure is again.failure is other.failure is None
     assert first.seeds[0].predictions_digest == again.seeds[0].predictions_digest
     assert first.seeds[0].predictions_digest != other.seeds[0].predictions_digest

@@ -114,7 +114,8 @@ def predict(model, inputs):
 def test_what_a_candidate_prints_raises_and_calls_its_layers_is_text_in_every_report(lab: Lab, tmp_path: Path) -> None:
     job = Job(number=1, source=CANDIDATE, seeds=(SeedSpec(seed=2, order=1), SeedSpec(seed=3, order=2)))
     (tmp_path / "iteration").mkdir()
-    envelope = lab.executor().evaluate(job, tmp_path / "iteration")
+    with lab.executor() as executor:
+        envelope = executor.evaluate(job, tmp_path / "iteration")
     failures = [seed.failure.message for seed in envelope.seeds if seed.failure]
     claims = [seed.train_claims for seed in envelope.seeds if seed.train_claims]
     # What comes out of the rooms is as hostile as it was made.

@@ -3,7 +3,6 @@
 import threading
 from contextlib import closing
 from dataclasses import replace
-from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -32,27 +31,38 @@ def isolated(lab: Lab, cpus: int) -> Lab:
 
 def evaluated(lab: Lab, source: str, into: Path) -> Envelope:
     into.mkdir()
-    return lab.executor().evaluate(Job(number=1, source=source, seeds=SEEDS), into)
+    with lab.executor() as executor:
+        return executor.evaluate(Job(number=1, source=source, seeds=SEEDS), into)
 
 
 def results(envelope: Envelope) -> list[tuple[Any, ...]]:
     return [(s.seed, s.weights_digest, s.parameters, s.failure and s.failure.kind) for s in envelope.seeds]
 
 
-def most_at_once(ear: Ear, lab: Lab) -> int:
-    """Train rooms that the engine had running at the same time."""
-    mine = [h for h in ear.heard if h.owner == lab.host.owner.id and h.kind == "train"]
-    steps = [{"start": 1, "die": -1}.get(h.action, 0) for h in mine]
-    return max(accumulate(steps))
+def most_at_once(lab: Lab, source: str, into: Path) -> tuple[Envelope, int]:
+    """The evaluation, and how many train rooms worked at the same time."""
+    seen, over = [0], threading.Event()
+
+    def look(ear: Ear) -> None:
+        while not over.wait(0.01):
+            seen.append(ear.working("train", lab.host.owner.run_id))
+
+    with closing(Ear(lab.host.api)) as ear:
+        watch = threading.Thread(target=look, args=[ear])
+        watch.start()
+        try:
+            envelope = evaluated(lab, source, into)
+        finally:
+            over.set()
+            watch.join()
+    return envelope, max(seen)
 
 
 def test_seeds_at_the_same_time_bring_what_they_bring_one_after_another(lab: Lab, tmp_path: Path) -> None:
-    with closing(Ear(lab.host.api)) as ear:
-        one_by_one = evaluated(isolated(lab, 1), FAILS_FOR_ONE, tmp_path / "a")
-        assert most_at_once(ear, lab) == 1
-    with closing(Ear(lab.host.api)) as ear:
-        together = evaluated(isolated(lab, 3), FAILS_FOR_ONE, tmp_path / "b")
-        assert most_at_once(ear, lab) >= 2
+    one_by_one, alone = most_at_once(isolated(lab, 1), FAILS_FOR_ONE, tmp_path / "a")
+    together, many = most_at_once(isolated(lab, 3), FAILS_FOR_ONE, tmp_path / "b")
+    assert alone == 1
+    assert many >= 2
     assert results(one_by_one) == results(together)
     assert [s.failure.kind if s.failure else None for s in together.seeds] == [None, FailureKind.CRASHED, None]
     assert len(together.rooms) == 5, "two rooms a seed, and one for the seed that failed in training"

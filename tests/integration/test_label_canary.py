@@ -19,9 +19,10 @@ import numpy as np
 import pytest
 
 from fumehood.executors import Job
-from fumehood.sandbox.exchange import Outgoing
+from fumehood.sandbox.exchange import Outgoing, Parcel
 from fumehood.sandbox.host import Host
 from fumehood.sandbox.room import Room
+from fumehood_shared import paths
 from fumehood_shared.messages import CsvSource, SeedSpec, Task
 from integration import candidates
 from integration.lab import Lab, RecordingHost, prepared, processes_of, wait_until
@@ -173,13 +174,18 @@ def searched(canaries: Lab, tmp_path_factory: pytest.TempPathFactory) -> dict[st
     job = Job(number=1, source=candidates.HOLDS, seeds=(SeedSpec(seed=0, order=7),))
     done: list[Any] = []
     into = tmp_path_factory.mktemp("evaluation")
-    worker = threading.Thread(target=lambda: done.append(canaries.executor(host).evaluate(job, into)), daemon=True)
+
+    def evaluate() -> None:
+        with canaries.executor(host) as executor:
+            done.append(executor.evaluate(job, into))
+
+    worker = threading.Thread(target=evaluate, daemon=True)
     worker.start()
     for role in ("train", "predict"):
         assert wait_until(lambda wanted=role: _holding(host, wanted), 60.0), role
         (room,) = _holding(host, role)
         found[role] = search(canaries, room, sought)
-        room.send([Outgoing("continue", b"")])
+        canaries.host.api.put_archive(room.cage.name, paths.EXCHANGE, Parcel([Outgoing("in/continue", b"")]))
     worker.join(60.0)
     assert done
     assert done[0].failure is None, done[0].failure
@@ -222,7 +228,7 @@ def test_nothing_is_written_into_a_rooms_root(canaries: Lab) -> None:
     with canaries.host.room("train", canaries.volume) as room:
         room.ready()
         changed = canaries.host.api.diff(room.cage.name) or []
-    assert {change["Path"] for change in changed} <= {"/data", "/exchange", "/tmp"}
+    assert {change["Path"] for change in changed} <= {"/data", "/exchange", "/handover", "/tmp"}
 
 
 def test_the_image_has_no_canary_and_the_archive_reader_reads_it(canaries: Lab) -> None:

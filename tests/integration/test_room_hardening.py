@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from fumehood.rooms import Weights
 from fumehood.sandbox.exchange import Outgoing
 from fumehood.sandbox.room import Ending, Room
 from fumehood_shared import paths
@@ -25,7 +26,7 @@ def give_job(lab: Lab, room: Room, source: str) -> None:
 @pytest.fixture(scope="module")
 def probe(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What a candidate found when it looked around and tried things, as it told itself."""
-    ended = lab.train(candidates.PROBE, tmp_path_factory.mktemp("probe"))
+    ended = lab.train(candidates.PROBE)
     assert ended.outcome.reports[0].failure is None, ended.outcome.reports[0].failure
     said = re.search(r"^PROBE (.*)$", ended.outcome.log, re.MULTILINE)
     assert said
@@ -59,7 +60,7 @@ def test_the_engine_confirms_every_wall_of_a_live_room(lab: Lab) -> None:
     assert host["IpcMode"] == "private"
     assert host["LogConfig"]["Type"] == "none"
     mounts = {(m["Type"], m["Destination"], m["RW"]) for m in seen["Mounts"]}
-    assert mounts == {("volume", "/exchange", True), ("volume", "/data", False)}
+    assert mounts == {("volume", "/exchange", True), ("volume", "/handover", True), ("volume", "/data", False)}
 
 
 def test_a_candidate_is_nobody_with_no_rights(probe: dict[str, Any]) -> None:
@@ -96,7 +97,7 @@ def test_a_candidate_finds_no_mount_but_the_agreed_ones(probe: dict[str, Any]) -
     kernel = ("/proc", "/sys", "/dev")
     files = {"/etc/hostname", "/etc/hosts", "/etc/resolv.conf"}
     ours = {mount for mount in probe["mounts"] if not mount.startswith(kernel)}
-    assert ours - files == {"/", "/tmp", "/exchange", "/data"}
+    assert ours - files == {"/", "/tmp", "/exchange", "/handover", "/data"}
 
 
 def test_every_attempt_to_reach_out_fails(probe: dict[str, Any]) -> None:
@@ -106,10 +107,10 @@ def test_every_attempt_to_reach_out_fails(probe: dict[str, Any]) -> None:
 
 
 def test_signals_to_the_supervisor_change_nothing(lab: Lab, tmp_path: Path) -> None:
-    ended = lab.train(candidates.SIGNALS, tmp_path)
+    ended = lab.train(candidates.SIGNALS)
     assert ended.outcome.reports[0].failure is None
     assert json.loads(ended.outcome.log.split()[-1]) == [19, 2, 15, 1, 3, 9]
-    assert ended.weights[0].stat().st_size > 0
+    assert isinstance(ended.weights[0], Weights)
 
 
 def test_daemons_of_a_candidate_are_dead_when_the_room_reports(lab: Lab) -> None:

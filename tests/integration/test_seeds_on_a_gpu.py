@@ -3,8 +3,6 @@
 The room has no GPU: what a candidate does while it is imported shows what it would meet there.
 """
 
-from pathlib import Path
-
 import pytest
 
 from fumehood import rooms
@@ -31,10 +29,10 @@ def build_model(input_shape, num_outputs):
 """What of the GPU's memory the daemon held would be missing to the next seed."""
 
 
-def test_a_process_that_outlives_its_seed_is_ended_before_the_next_seed_begins(lab: Lab, tmp_path: Path) -> None:
+def test_a_process_that_outlives_its_seed_is_ended_before_the_next_seed_begins(lab: Lab) -> None:
     with lab.host.room("train", lab.volume) as room:
         request = lab.request(room, seeds=3).model_copy(update={"device": "cuda"})
-        outcome = rooms.train(room, request, LEAVES_A_DAEMON, [tmp_path / f"weights-{k}" for k in range(3)])
+        outcome = rooms.train(room, request, LEAVES_A_DAEMON)
     supervisor_and_worker, with_the_daemon = "found 2", "left 3"
     assert outcome.log.splitlines() == [
         line for k in range(3) for line in (f"== worker {k}", supervisor_and_worker, with_the_daemon, "")

@@ -37,7 +37,7 @@ DEEP = training(
 
 
 def only_failure(lab: Lab, source: str, into: Path, deadline_s: float = 20.0) -> Failure:
-    (report,) = lab.train(source, into, deadline_s=deadline_s).outcome.reports
+    (report,) = lab.train(source, deadline_s=deadline_s).outcome.reports
     assert report.failure is not None
     return report.failure
 
@@ -114,7 +114,7 @@ def test_a_room_that_somebody_stops_is_not_the_candidates_failure(lab: Lab, tmp_
         lab.host.api.kill(next(iter(rooms())))
 
     with meanwhile(stop), pytest.raises(EngineError, match="somebody had it stopped from outside"):
-        lab.train(candidates.HOLDS, tmp_path)
+        lab.train(candidates.HOLDS)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="killing a room's process from the host takes root")
@@ -132,7 +132,7 @@ def test_where_the_control_room_dies_too_it_is_not_the_candidates_failure(lab: L
     killer = threading.Thread(target=kill_all)
     killer.start()
     with pytest.raises(EngineError, match="a control room beside it too"):
-        lab.train(candidates.HOLDS, tmp_path)
+        lab.train(candidates.HOLDS)
     ended.set()
     killer.join()
 
@@ -156,8 +156,8 @@ def test_a_death_that_nobody_explains_is_the_candidates_once_the_control_room_wo
         os.kill(killed[0], signal.SIGKILL)
 
     job = Job(number=1, source=source, seeds=(SeedSpec(seed=0, order=0),))
-    with meanwhile(kill_one):
-        envelope = lab.executor().evaluate(job, tmp_path)
+    with lab.executor() as executor, meanwhile(kill_one):
+        envelope = executor.evaluate(job, tmp_path)
     assert envelope.failure is not None
     assert envelope.failure.kind is FailureKind.CRASHED
     assert "exit code 137 (a control room worked)" in envelope.failure.message

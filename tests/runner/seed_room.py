@@ -1,6 +1,5 @@
 """A room's folders on disk, without a room: what the supervisor would have laid out for one seed."""
 
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
@@ -10,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from fumehood_runner.seeds import predict_seed, train_seed
+from fumehood_runner.seeds import Folders, predict_seed, train_seed
 from fumehood_shared.messages import (
     ArraySpec,
     InputKind,
@@ -98,6 +97,7 @@ class Room:
     def __init__(self, root: Path, data: Data, source: str = LINEAR) -> None:
         self.data = data
         self.train_exchange, self.predict_exchange, self.volume = root / "train", root / "predict", root / "data"
+        self.handover = root / "handover"
         for folder in (self.train_exchange / "in", self.predict_exchange / "in", self.volume):
             folder.mkdir(parents=True)
         self.write_source(source)
@@ -112,7 +112,7 @@ class Room:
 
     @property
     def weights(self) -> Path:
-        return self.train_exchange / "out" / "seed-0" / "weights.safetensors"
+        return self.handover / "seed-0" / "weights.safetensors"
 
     def train(self, seed: int = 0, order: int = 0, job: dict[str, Any] | None = None, **overrides: Any) -> WorkerReport:
         request = TrainRequest(
@@ -121,14 +121,14 @@ class Room:
             targets=_spec(self.data.targets),
             overrides={"epochs": 2, **overrides},
         )
-        return train_seed(request, 0, self.train_exchange, self.volume, started=monotonic())
+        folders = Folders(self.train_exchange, self.volume, self.handover)
+        return train_seed(request, 0, folders, started=monotonic())
 
     def predict(self, seed: int = 0, batch_size: int = 20, **changes: Any) -> WorkerReport:
-        if self.weights.exists():
-            shutil.copy(self.weights, self.predict_exchange / "in" / "weights-0.safetensors")
         job = self.data.job(seed, 0, **changes)
-        request = PredictRequest(**job, inputs=_spec(self.data.inputs), batch_size=batch_size)
-        return predict_seed(request, 0, self.predict_exchange, started=monotonic())
+        request = PredictRequest(**job, inputs=_spec(self.data.inputs), batch_size=batch_size, handed_over=(0,))
+        folders = Folders(self.predict_exchange, self.volume, self.handover)
+        return predict_seed(request, 0, folders, started=monotonic())
 
     def predictions(self) -> torch.Tensor:
         path = self.predict_exchange / "out" / "seed-0" / "predictions.bin"

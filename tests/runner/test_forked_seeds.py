@@ -13,7 +13,7 @@ import os, sys
 from pathlib import Path
 from time import monotonic
 import torch
-from fumehood_runner.seeds import train_seed, warm_up
+from fumehood_runner.seeds import Folders, train_seed, warm_up
 from runner.seed_room import Room, images
 from fumehood_shared.messages import SeedSpec, TrainRequest, ArraySpec
 
@@ -40,7 +40,8 @@ workers = []
 for index in range(3):
     pid = os.fork()
     if pid == 0:
-        report = train_seed(request, index, room.train_exchange, room.volume, started=monotonic())
+        folders = Folders(room.train_exchange, room.volume, room.handover)
+        report = train_seed(request, index, folders, started=monotonic())
         assert torch.get_num_threads() == 2, "six threads for three seeds"
         (root / f"report-{index}").write_text(report.model_dump_json())
         os._exit(0)
@@ -51,7 +52,7 @@ assert [os.waitpid(pid, 0)[1] for pid in workers] == [0, 0, 0]
 
 def test_forked_seeds_train_side_by_side(tmp_path: Path) -> None:
     subprocess.run([sys.executable, "-c", PROGRAM, str(tmp_path)], check=True, timeout=120, env=_environment())
-    weights = {(tmp_path / "train/out" / f"seed-{k}" / "weights.safetensors").read_bytes() for k in range(3)}
+    weights = {(tmp_path / "handover" / f"seed-{k}" / "weights.safetensors").read_bytes() for k in range(3)}
     assert len(weights) == 3
     assert all('"failure":null' in (tmp_path / f"report-{k}").read_text() for k in range(3))
 

@@ -1,11 +1,12 @@
 """A cage, and what an engine that does everything right reports of it."""
 
 import copy
+from collections.abc import Mapping
 from typing import Any
 
 from fumehood import policy
 from fumehood.sandbox import cage
-from fumehood.sandbox.cage import Cage, DataVolume, Gpu, Grant
+from fumehood.sandbox.cage import Cage, DataVolume, Gpu, Grant, Handover
 from fumehood_shared import paths
 from fumehood_shared.messages import Attestation, GpuFact, MountFact
 
@@ -24,12 +25,19 @@ def a_grant(*gpus: Gpu, through: Any = "nvidia") -> Grant:
 def a_cage(**changes: Any) -> Cage:
     asked = {"image_id": "sha256:" + "5" * 64, "uid": 1_900_000_007, "name": "fumehood-train-1", "labels": LABELS}
     asked |= {"exchange": "fumehood-exchange-1", "data": DataVolume("fumehood-data-1")}
+    if changes.get("role", "train") != "prepare":
+        asked["handover"] = a_handover(writable=changes.get("role", "train") == "train")
     given = policy.load("gpu" if changes.get("grant") else "standard")
     return Cage.of(given, changes.pop("role", "train"), host_cpus=2, **(asked | changes))
 
 
-def inspected(of: Cage) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Container and exchange volume in the engine's words: fields moved, defaults filled in, lists in its own order."""
+def a_handover(*, writable: bool) -> Handover:
+    labels = {"fumehood.kind": "handover", "fumehood.owner": "0011223344556677"}
+    return Handover("fumehood-handover-1", 2**31, 136, owner=1_900_000_007, writable=writable, labels=labels)
+
+
+def inspected(of: Cage) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Container and tmpfs volumes in the engine's words: fields moved, defaults filled in, lists in its own order."""
     asked = copy.deepcopy(cage.create_body(of))
     host = asked.pop("HostConfig")
     host |= {"CapAdd": None, "Binds": None, "Devices": [], "PortBindings": {}, "Privileged": False, "PidMode": ""}
@@ -44,8 +52,16 @@ def inspected(of: Cage) -> tuple[dict[str, Any], dict[str, Any]]:
     mounts = [{"Type": "volume", "Name": of.exchange, "Destination": paths.EXCHANGE, "RW": True}]
     if of.data:
         mounts.insert(0, {"Type": "volume", "Name": of.data.name, "Destination": paths.DATA, "RW": False})
-    volume = {"Name": of.exchange, "Driver": "local", "Options": cage.exchange_options(of), "Labels": dict(of.labels)}
-    return {"Image": of.image_id, "Config": config, "HostConfig": host, "Mounts": mounts}, volume
+    volumes = [_volume(of.exchange, cage.exchange_options(of), of.labels)]
+    if of.handover:
+        there = {"Type": "volume", "Name": of.handover.name, "Destination": paths.HANDOVER}
+        mounts.append({**there, "RW": of.handover.writable})
+        volumes.append(_volume(of.handover.name, cage.handover_options(of.handover), of.handover.labels))
+    return {"Image": of.image_id, "Config": config, "HostConfig": host, "Mounts": mounts}, volumes
+
+
+def _volume(name: str, options: Mapping[str, str], labels: Mapping[str, str]) -> dict[str, Any]:
+    return {"Name": name, "Driver": "local", "Options": dict(options), "Labels": dict(labels)}
 
 
 def attested(of: Cage, **changes: Any) -> Attestation:
@@ -65,6 +81,9 @@ def attested(of: Cage, **changes: Any) -> Attestation:
     ]
     if of.data:
         mounts.append(MountFact(path=paths.DATA, fstype="ext4", options=("ro", "relatime")))
+    if of.handover:
+        options = shut if of.handover.writable else ("ro", "relatime")
+        mounts.append(MountFact(path=paths.HANDOVER, fstype="tmpfs", options=options))
     none, file = "0" * 16, int(limits.file)
     seen = {
         "role": of.role, "uid": of.uid, "gid": of.uid, "groups": (), "no_new_privs": 1, "seccomp": 2,
@@ -72,7 +91,7 @@ def attested(of: Cage, **changes: Any) -> Attestation:
         "cap_ambient": none, "interfaces": ("lo",), "mounts": tuple(mounts), "devices": ("full", "null", "urandom"),
         "rlimits": {"nofile": (limits.nofile, limits.nofile), "fsize": (file, file), "core": (0, 0), "nproc": (-1, -1)},
         "pid": 1, "dumpable": 0, "environment": ("PYTHONHASHSEED",), "root_writable": False,
-        "exchange_bytes": int(limits.exchange),
+        "exchange_bytes": int(limits.exchange), "handover_bytes": of.handover.bytes if of.handover else 0,
         "memory_limit": int(limits.memory), "pids_limit": limits.pids, "hostname": "room", "kernel": "6.1",
         "gpus": None, "cuda": None, "confinement": None, "versions": {"python": "3.11.2"},
     }  # fmt: skip

@@ -29,6 +29,7 @@ WRONG = {
     "environment": ("LD_PRELOAD",),
     "root_writable": True,
     "exchange_bytes": int(CAGE.limits.exchange) * 2,
+    "handover_bytes": 0,
     "memory_limit": int(CAGE.limits.memory) * 2,
     "pids_limit": CAGE.limits.pids + 1,
     "hostname": "server",

@@ -1,9 +1,10 @@
 """An engine that drops, changes or adds any single setting of a room is found out, and the setting is named."""
 
 import secrets
+from dataclasses import replace
 
 import pytest
-from cages import LABELS, a_cage, inspected
+from cages import LABELS, a_cage, a_handover, inspected
 
 from fumehood.sandbox import cage, engine, image
 from fumehood.sandbox.cage import create_body, differences
@@ -31,11 +32,11 @@ def other(value):
 
 
 def found(change, **of):
-    """Differences after ``change(container, volume)``."""
+    """Differences after ``change(container, volumes)``."""
     asked = a_cage(**of)
-    container, volume = inspected(asked)
-    change(container, volume)
-    return differences(asked, container, volume)
+    container, volumes = inspected(asked)
+    change(container, volumes)
+    return differences(asked, container, volumes)
 
 
 @unit
@@ -122,6 +123,7 @@ def test_a_missing_label_is_named_because_nobody_would_clean_up(label):
 
 
 @unit
+@pytest.mark.parametrize("which", [0, 1], ids=["exchange", "handover"])
 @pytest.mark.parametrize(
     ("field", "value"),
     [
@@ -131,22 +133,26 @@ def test_a_missing_label_is_named_because_nobody_would_clean_up(label):
         ("Labels", {}),
     ],
 )
-def test_an_exchange_volume_that_was_there_before_is_found_out(field, value):
-    assert found(lambda c, v: v.update({field: value}))[0].startswith(f"Volume.{field}:")
+def test_a_volume_that_was_there_before_is_found_out(which, field, value):
+    assert found(lambda c, v: v[which].update({field: value}))[0].startswith(f"Volume.{field}:")
 
 
 @unit
-@pytest.mark.parametrize("flag", cage.exchange_options(a_cage())["o"].split(","))
-def test_each_option_of_the_exchange_volume_counts(flag):
-    def drop(container, volume):
-        volume["Options"]["o"] = ",".join(f for f in volume["Options"]["o"].split(",") if f != flag)
+@pytest.mark.parametrize(
+    ("which", "flag"),
+    [(k, flag) for k, volume in enumerate(inspected(a_cage())[1]) for flag in volume["Options"]["o"].split(",")],
+)
+def test_each_option_of_a_volume_counts(which, flag):
+    def drop(container, volumes):
+        options = volumes[which]["Options"]
+        options["o"] = ",".join(f for f in options["o"].split(",") if f != flag)
 
     assert found(drop)[0].startswith("Volume.Options:")
 
 
 @unit
 @pytest.mark.parametrize("field", ["Type", "Name", "Destination", "RW"])
-@pytest.mark.parametrize("index", [0, 1])
+@pytest.mark.parametrize("index", [0, 1, 2])
 def test_a_changed_mount_is_named(index, field):
     def change(container, volume):
         mount = container["Mounts"][index]
@@ -172,14 +178,17 @@ def test_a_room_never_gets_more_cpus_than_the_host_has():
 def test_a_real_engine_reports_what_was_asked():
     client = engine.connect()
     tag, name = image.find(client).sandbox.image_id, secrets.token_hex(8)
-    asked = a_cage(image_id=tag, name=f"fumehood-test-{name}", exchange=f"fumehood-test-{name}", labels={}, data=None)
+    handover = replace(a_handover(writable=True), name=f"fumehood-test-{name}-h")
+    ours = {"name": f"fumehood-test-{name}", "exchange": f"fumehood-test-{name}", "labels": {}}
+    asked = a_cage(image_id=tag, data=None, handover=handover, **ours)
     try:
         created = client.api.create_container_from_config(create_body(asked), asked.name)
         container = client.api.inspect_container(created["Id"])
-        volume = client.api.inspect_volume(asked.exchange)
-        assert differences(asked, container, volume) == []
+        volumes = [client.api.inspect_volume(name) for name in cage.volumes(asked)]
+        assert differences(asked, container, volumes) == []
         container["HostConfig"]["PidsLimit"] = None
-        assert differences(asked, container, volume) == ["HostConfig.PidsLimit: asked 512, got None"]
+        assert differences(asked, container, volumes) == ["HostConfig.PidsLimit: asked 512, got None"]
     finally:
         remove_container(client.api, asked.name)
-        remove_volume(client.api, asked.exchange)
+        for volume in cage.volumes(asked):
+            remove_volume(client.api, volume)

@@ -89,9 +89,9 @@ def test_every_reason_is_told() -> None:
 def test_what_podman_made_of_a_room_is_not_taken_for_one() -> None:
     """As Podman 4.3.1 reported a room that it was asked for by path, without the options that it refuses outright."""
     asked = a_cage(data=None)
-    container, volume = inspected(asked)
+    container, volumes = inspected(asked)
     container["HostConfig"] |= {"Runtime": "oci", "IpcMode": "shareable", "CgroupnsMode": "", "PidMode": "private"}
     container["Config"] |= {"StdinOnce": False, "AttachStdin": False, "NetworkDisabled": None}
-    volume |= {"Options": {}, "Labels": {}}
-    fields = {problem.partition(":")[0] for problem in cage.differences(asked, container, volume)}
+    volumes[0] |= {"Options": {}, "Labels": {}}
+    fields = {problem.partition(":")[0] for problem in cage.differences(asked, container, volumes)}
     assert fields >= {"HostConfig.Runtime", "HostConfig.IpcMode", "Config.StdinOnce", "Volume.Options", "Volume.Labels"}

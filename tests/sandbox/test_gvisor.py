@@ -62,6 +62,7 @@ def gvisor_sees(cage: Cage, **changes: Any) -> Attestation:
         MountFact(path="/dev/shm", fstype="tmpfs", options=("noexec", "rw")),
         MountFact(path=paths.EXCHANGE, fstype="9p", options=("rw",)),
         MountFact(path=paths.DATA, fstype="9p", options=("ro",)),
+        MountFact(path=paths.HANDOVER, fstype="9p", options=("rw",)),
     ]
     hidden = {"no_new_privs": None, "seccomp": 0, "cap_ambient": "", "memory_limit": None, "pids_limit": None}
     shown = {"root_writable": True, "kernel": "4.4.0", "devices": ("fuse", "net/tun", "null"), "mounts": tuple(mounts)}

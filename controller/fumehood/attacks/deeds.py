@@ -10,8 +10,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from itertools import groupby
-from pathlib import Path
-from tempfile import mkdtemp
 from threading import Timer
 from typing import Any, Final
 
@@ -87,10 +85,9 @@ def aftermaths(stage: Stage, party: Sequence[Deed], **relaxed: Any) -> list[Afte
     first = party[0]
     policy = tightened(stage.policy, **first.limits)
     policy = policy.model_copy(update={"train": policy.train.model_copy(update=relaxed)})
-    room = replace(stage.host, policy=policy).room("train", stage.executor.training_data)
+    room = replace(stage.host, policy=policy).room("train", stage.executor.pool.data)
     seeds = len(party) * first.seeds
     programs = {k: party[k // first.seeds].source for k in range(seeds)}
-    weights = [Path(mkdtemp(dir=stage.folder)) / "weights" for _ in range(seeds)]
     removal = Stopwatch()
     with room, _unread(stage, room) if first.unread else nullcontext():
         traces = Traces.of(stage.host.api, room)
@@ -98,11 +95,11 @@ def aftermaths(stage: Stage, party: Sequence[Deed], **relaxed: Any) -> list[Afte
         deadline_s = first.deadline_s * min(_PATIENCE, max(1.0, room.facts.ready_s / _READY_S))
         request = train_request(stage, room, seeds, deadline_s)
         with Watch(traces) as watch:
-            outcome = rooms.train(room, request, candidates.together(programs), weights)
+            outcome = rooms.train(room, request, candidates.together(programs))
+            failures = _failures(room, outcome)
             with removal.running():
                 room.close()
     left = tuple(traces.left(stage.host.api))
-    failures = [report.failure for report in outcome.reports]
     return [
         Aftermath(
             failure=failures[k],
@@ -117,6 +114,17 @@ def aftermaths(stage: Stage, party: Sequence[Deed], **relaxed: Any) -> list[Afte
             left=left,
         )
         for k in range(0, seeds, first.seeds)
+    ]
+
+
+def _failures(room: Room, outcome: rooms.Outcome) -> list[Failure | None]:
+    """Of every seed: that of its training, or what is wrong with the weights it left."""
+    told = [report.failure for report in outcome.reports]
+    if all(told):
+        return told
+    handed = rooms.handed_over(room, len(told))
+    return [
+        failure or (found if isinstance(found, Failure) else None) for failure, found in zip(told, handed, strict=True)
     ]
 
 

@@ -80,7 +80,7 @@ def _gets_its_share(after: Aftermath) -> tuple[str, bool]:
 
 def _is_too_large(after: Aftermath) -> tuple[str, bool]:
     rejected = after.failure is not None and after.failure.kind is FailureKind.HOSTILE_OUTPUT
-    return after.told, rejected and after.facts.output_bytes == 0
+    return after.told, rejected and "larger than the policy allows" in after.told
 
 
 # ---- the attacks ---------------------------------------------------------------------------------------------------
@@ -136,7 +136,7 @@ DEEDS: Final = (
             relaxed={"memory": 2048 * _MIB}) for name in ("memory-bomb", "memory-bomb-grandchild")),
     _deed("kill-everyone", "reported as what it was", judge=_others_are_seen_to_be_killed, seeds=2),
     _deed("cpu-share", f"{_CPUS} CPUs", judge=_gets_its_share, limits={"cpus": _CPUS}),
-    _deed("archived-terabyte", "cut off while it is read", judge=_is_too_large,
+    _deed("archived-terabyte", "refused before it is read", judge=_is_too_large,
           limits={"output": 64 * _MIB}, relaxed={"output": 256 * _MIB}),
 )  # fmt: skip
 

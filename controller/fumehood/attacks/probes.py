@@ -105,16 +105,19 @@ def silent(probe: Probe, ending: str) -> Tried:
 
 def _logs(stage: Stage, source: str) -> dict[str, tuple[str, str]]:
     """Role -> what the candidate printed, and how the room ended: first its train room, then its predict room."""
-    weights, predictions = stage.folder / "probe-weights", stage.folder / "probe-predictions"
+    predictions = stage.folder / "probe-predictions"
     inputs, _ = stage.executor.arrays.shuffled("validation_inputs", "probes", stage.folder)
-    with stage.host.room("predict") as predict_room:
-        with stage.host.room("train", stage.executor.training_data) as train_room:
+    train_room, predict_room = stage.host.pair(stage.executor.pool.data)
+    with predict_room:
+        with train_room:
             request = _train_request(stage, train_room.cage)
-            trained = rooms.train(train_room, request, source, [weights])
+            trained = rooms.train(train_room, request, source)
+            train_room.end()
+            rooms.handed_over(predict_room, 1)
         told = {"train": (trained.log, _ending(trained)), "predict": ("", "was not used")}
         if trained.reports[0].failure is None:
             asked = _predict_request(stage, predict_room.cage)
-            predicted = rooms.predict(predict_room, asked, source, [weights], inputs, [predictions])
+            predicted = rooms.predict(predict_room, asked, source, (), inputs, [predictions])
             told["predict"] = (predicted.log, _ending(predicted))
     return told
 
@@ -139,6 +142,7 @@ def _predict_request(stage: Stage, cage_: Cage) -> PredictRequest:
     return PredictRequest(
         **job_fields(dataset, _SEEDS, "cpu", cage_.threads),
         inputs=dataset.arrays["validation_inputs"],
+        handed_over=(0,),
         deadline_s=min(_DEADLINE_S, cage_.limits.wall_s),
     )
 
@@ -193,7 +197,7 @@ def _control(probing: Probing, relaxed: Relaxed, probes: Sequence[Probe], told: 
     stage = probing.stage
     limits = stage.policy.train.model_copy(update=dict(relaxed.limits))
     policy = stage.policy.model_copy(update={"runtime": "runc", "train": limits})
-    asked = replace(stage.host, policy=policy).room("train", stage.executor.training_data).cage
+    asked = replace(stage.host, policy=policy).room("train", stage.executor.pool.data).cage
     if relaxed.prepare:
         asked = replace(asked, image_id=stage.host.images.prepare.image_id)
     body = relaxed_body(asked, relaxed, probing.bait, candidates.before(relaxed.first) + program)
@@ -224,4 +228,5 @@ def _printed(stage: Stage, body: Mapping[str, Any], asked: Cage) -> str:
             return str(api.logs(name, tail=_LOG_LINES).decode("utf-8", "replace"))
     finally:
         remove_container(api, name)
-        remove_volume(api, asked.exchange)
+        for volume in cage.volumes(asked):
+            remove_volume(api, volume)

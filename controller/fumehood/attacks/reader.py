@@ -23,6 +23,7 @@ from fumehood.executors.local import job_fields
 from fumehood.sandbox import exchange
 from fumehood.sandbox.exchange import Rejected
 from fumehood.sandbox.room import Room
+from fumehood_shared import paths
 from fumehood_shared.messages import Failure, FailureKind, PredictRequest, SeedSpec, TrainRequest
 
 _SECONDS: Final = 60.0
@@ -32,19 +33,22 @@ _HOSTILE: Final = FailureKind.HOSTILE_OUTPUT
 
 @dataclass(frozen=True)
 class Tree(Attack):
-    """A folder of output. The program defines ``arrange(out)``, which changes an honest one."""
+    """A folder of output. The program defines ``arrange(folder)``, which changes an honest one: the weights that are
+    handed over, or what lies in ``out``."""
 
     kinds: tuple[FailureKind, ...] = field(default=(_HOSTILE,), kw_only=True)
     """What the controller may make of it; empty where it is to be accepted."""
     words: str = field(default="", kw_only=True)
     """Part of the reason that must be given."""
     predicting: bool = field(default=False, kw_only=True)
+    result: bool = field(default=False, kw_only=True)
+    """Whether it is the result beside weights that is changed."""
 
 
-def _tree(name: str, words: str, *kinds: FailureKind, predicting: bool = False) -> Tree:
+def _tree(name: str, words: str, *kinds: FailureKind, predicting: bool = False, result: bool = False) -> Tree:
     kinds = kinds or (_HOSTILE,)
     expected = f"{' or '.join(kinds)}: {words or 'rejected'}"
-    return Tree(name, Group.READER, expected, kinds=kinds, words=words, predicting=predicting)
+    return Tree(name, Group.READER, expected, kinds=kinds, words=words, predicting=predicting, result=result)
 
 
 _NOT_JSON: Final = "not strict JSON"
@@ -52,22 +56,23 @@ _NO_FILE: Final = "not a regular file"
 _NAME: Final = "unexpected name"
 
 TREES: Final = (
-    *(_tree(name, _NO_FILE) for name in ("symlink", "hard-link", "directory")),
+    *(_tree(name, _NO_FILE) for name in ("symlink", "directory")),
+    _tree("hard-link", _NO_FILE, predicting=True),
     _tree("symlinked-directory", _NAME),
-    # What is no file can be absent from the engine's archive: sockets are, and what only gVisor knows of.
     *(_tree(name, "", _HOSTILE, FailureKind.INTERFACE) for name in ("fifo", "device", "unix-socket")),
     *(_tree(name, _NAME) for name in ("newline-name", "dash-name", "dotted-name", "long-name")),
     _tree("undecodable-name", "a name is not UTF-8"),
     *(_tree(name, _NAME) for name in ("escape-name", "extra-file", "extra-seed", "many-files")),
     _tree("missing-weights", "left no weights", FailureKind.INTERFACE),
-    _tree("missing-result", "there is no result"),
+    _tree("missing-result", "there is no result", result=True),
     _tree("sparse-weights", "does not end where its header says"),
-    _tree("huge-json", "at most 4194304 agreed"),
-    _tree("deep-json", "too many values"),
-    *(_tree(name, _NOT_JSON) for name in ("duplicate-keys", "not-a-number", "huge-integer")),
-    *(_tree(name, "does not fit JobReply") for name in ("overflowing-number", "unknown-field", "wrong-type")),
-    _tree("lone-surrogate", "a message"),
-    _tree("other-job", "of another job"),
+    _tree("huge-json", "at most 4194304 agreed", result=True),
+    _tree("deep-json", "too many values", result=True),
+    *(_tree(name, _NOT_JSON, result=True) for name in ("duplicate-keys", "not-a-number", "huge-integer")),
+    *(_tree(name, "does not fit JobReply", result=True)
+      for name in ("overflowing-number", "unknown-field", "wrong-type")),
+    _tree("lone-surrogate", "a message", result=True),
+    _tree("other-job", "of another job", result=True),
     _tree("pickled-weights", "header of an impossible length"),
     _tree("object-array", "exactly", predicting=True),
     _tree("lying-header", "does not end where its header says"),
@@ -99,7 +104,7 @@ ATTACKS: Final[tuple[Attack, ...]] = (*TREES, SWAPPED, WORDS)
 
 def findings(stage: Stage) -> Iterator[Finding]:
     """Every attack of this group, in the order of ``ATTACKS``."""
-    yield from tree_findings(stage, stage.host.room("train", stage.executor.training_data))
+    yield from tree_findings(stage, stage.host.room("train", stage.executor.pool.data))
     yield from deeds.findings(stage, [SWAPPED])
     yield words.finding(stage, WORDS)
 
@@ -111,7 +116,7 @@ def tree_findings(stage: Stage, room: Room, trees: Sequence[Tree] = TREES) -> It
     """All folders that one ``room`` leaves, each read as its output is."""
     with room:
         request = deeds.train_request(stage, room, 1, _SECONDS)
-        outcome = rooms.train(room, request, _leaving(stage, trees), [_new_file(stage)])
+        outcome = rooms.train(room, request, _leaving(stage, trees))
         if (failure := outcome.reports[0].failure) is not None:
             raise EngineError(f"the room with hostile output ended early: {failure.kind.value}: {failure.message}")
         heard = probes.heard(outcome.log)
@@ -126,6 +131,7 @@ def _leaving(stage: Stage, trees: Sequence[Tree]) -> str:
         {
             "PROGRAMS": {tree.name: tree.source for tree in trees},
             "PREDICTING": {tree.name for tree in trees if tree.predicting},
+            "RESULTS": {tree.name for tree in trees if tree.result},
             "ROWS": rows,
             "COLUMNS": columns,
         }
@@ -150,18 +156,19 @@ def _finding(stage: Stage, room: Room, request: TrainRequest, tree: Tree, told: 
 
 def _failure(stage: Stage, room: Room, request: TrainRequest, tree: Tree) -> Failure | None:
     """What the controller makes of a folder."""
-    folder, file = f"trees/{tree.name}/out", _new_file(stage)
-    if tree.predicting:
-        outcome = rooms.read_predicting(room, _predicting(stage, room), [file], folder)
-    else:
-        outcome = rooms.read_training(room, request, [file], folder)
-    failure = outcome.reports[0].failure
-    if failure is not None:
+    folder = f"{paths.EXCHANGE}/trees/{tree.name}"
+    if not tree.predicting:
+        outcome = rooms.read_training(room, request, f"{folder}/out")
+        (handed,) = rooms.handed_over(room, 1, f"{folder}/handover")
+        return outcome.reports[0].failure or (handed if isinstance(handed, Failure) else None)
+    file = Path(mkdtemp(dir=stage.folder)) / "received"
+    outcome = rooms.read_predicting(room, _predicting(stage, room), [file], f"{folder}/out")
+    if (failure := outcome.reports[0].failure) is not None:
         return failure
     try:
-        exchange.read_predictions(file, *_shape(stage)) if tree.predicting else exchange.count_parameters(file)
+        exchange.read_predictions(file, *_shape(stage))
     except Rejected as error:
-        return Failure(kind=FailureKind.NON_FINITE if tree.predicting else _HOSTILE, message=str(error))
+        return Failure(kind=FailureKind.NON_FINITE, message=str(error))
     return None
 
 
@@ -179,7 +186,3 @@ def _shape(stage: Stage) -> tuple[int, int]:
     """Rows and columns of predictions."""
     dataset = stage.laboratory.dataset
     return dataset.rows("validation"), dataset.num_outputs
-
-
-def _new_file(stage: Stage) -> Path:
-    return Path(mkdtemp(dir=stage.folder)) / "received"

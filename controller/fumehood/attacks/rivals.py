@@ -6,8 +6,6 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from pathlib import Path
-from tempfile import mkdtemp
 from typing import Final
 
 from fumehood import rooms
@@ -16,8 +14,10 @@ from fumehood.attacks.attack import Attack, Finding
 from fumehood.attacks.stage import Stage
 from fumehood.errors import EngineError
 from fumehood.sandbox.cage import Cage
-from fumehood.sandbox.exchange import Outgoing, Rejected
-from fumehood.sandbox.room import Room
+from fumehood.sandbox.download import download
+from fumehood.sandbox.exchange import Outgoing, Parcel, Rejected
+from fumehood.sandbox.room import Room, engine_errors
+from fumehood_shared import paths
 
 _SECONDS: Final = 60.0
 _ENOUGH: Final = 0.9
@@ -56,7 +56,7 @@ def succeeds(stage: Stage, rivalry: Rivalry) -> bool:
 
 
 def _cages(stage: Stage) -> tuple[Cage, Cage]:
-    data = stage.executor.training_data
+    data = stage.executor.pool.data
     return stage.host.room("train", data).cage, stage.host.room("train", data).cage
 
 
@@ -67,28 +67,37 @@ def _shares(stage: Stage, rivalry: Rivalry, one: Cage, other: Cage) -> tuple[Sha
     with host.room_as(one) as first, host.room_as(other) as second, ThreadPoolExecutor(1) as pool:
         taken = pool.submit(_counted, stage, first, source)
         try:
-            _wait_until_taken(first)
-            second.send([Outgoing(_GO_ON, b"")])
+            _wait_until_taken(stage, first)
+            _tell_to_go_on(stage, second)
             rest = _counted(stage, second, source)
         finally:
-            first.send([Outgoing(_GO_ON, b"")])
+            _tell_to_go_on(stage, first)
         return taken.result(), rest
 
 
 def _counted(stage: Stage, room: Room, source: str) -> Share:
     request = deeds.train_request(stage, room, 1, _SECONDS)
-    outcome = rooms.train(room, request, source, [Path(mkdtemp(dir=stage.folder)) / "weights"])
+    outcome = rooms.train(room, request, source)
     return {name: int(count) for name, count in _COUNT.findall(outcome.log)}
 
 
-def _wait_until_taken(room: Room) -> None:
+def _wait_until_taken(stage: Stage, room: Room) -> None:
+    """By the engine's archive of the room: its first process hears nothing while it works."""
     deadline = time.monotonic() + _SECONDS
     while time.monotonic() < deadline:
-        with contextlib.suppress(Rejected):
-            room.read(_TAKEN, 1)
+        with (
+            contextlib.suppress(Rejected),
+            download(stage.host.api, room.cage.name, f"{paths.EXCHANGE}/{paths.OUT}/{_TAKEN}", _SECONDS),
+        ):
             return
         time.sleep(0.1)
     raise EngineError("a room did not say that it had taken its share", "run the attack again")
+
+
+def _tell_to_go_on(stage: Stage, room: Room) -> None:
+    word = Parcel([Outgoing(_GO_ON, b"")])
+    with engine_errors("telling a room to go on"):
+        stage.host.api.put_archive(room.cage.name, paths.EXCHANGE, word)
 
 
 def _differ(first: Share, second: Share) -> bool:

@@ -13,7 +13,7 @@ from typing import Any, Final, cast
 
 from fumehood import preparation
 from fumehood.executors.local import LocalExecutor
-from fumehood.laboratory import Laboratory
+from fumehood.laboratory import Laboratory, warm_rooms
 from fumehood.policy import Policy, RoomLimits
 from fumehood.progress import SilentProgress
 from fumehood.records import Design
@@ -68,7 +68,7 @@ def open_stage(policy: Policy, data: str = "iris", metric: str = "accuracy") -> 
             design=design,
             progress=SilentProgress(),
         )
-        with laboratory.executor() as executor:
+        with warm_rooms(host) as pool, laboratory.executor(pool) as executor:
             rooms_here = cast(LocalExecutor, executor)
             yield Stage(host=host, laboratory=laboratory, executor=rooms_here, folder=folder)
 

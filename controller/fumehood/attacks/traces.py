@@ -12,6 +12,7 @@ from typing import Self
 
 import docker
 
+from fumehood.sandbox import cage
 from fumehood.sandbox.room import Room
 
 _EVERY_S = 0.02
@@ -24,13 +25,18 @@ class Traces:
     container: str
     pid: int
     """Of its first process."""
-    volume: str
+    volumes: frozenset[str]
     uid: int
 
     @classmethod
     def of(cls, api: docker.APIClient, room: Room) -> Self:
         seen = api.inspect_container(room.cage.name)
-        return cls(container=seen["Id"], pid=seen["State"]["Pid"], volume=room.cage.exchange, uid=room.cage.uid)
+        return cls(
+            container=seen["Id"],
+            pid=seen["State"]["Pid"],
+            volumes=frozenset(cage.volumes(room.cage)),
+            uid=room.cage.uid,
+        )
 
     def left(self, api: docker.APIClient) -> list[str]:
         """What engine and kernel still know of the room; empty for one that is gone."""
@@ -38,7 +44,7 @@ class Traces:
         volumes = {v["Name"] for v in api.volumes().get("Volumes") or []}
         return [
             *(["its container"] if self.container in known else []),
-            *(["its volume"] if self.volume in volumes else []),
+            *(["its volume"] if self.volumes & volumes else []),
             *(f"process {pid}" for pid in processes_of(self.uid)),
             *(f"cgroup {path}" for path in _cgroups_named(self.container)),
         ]

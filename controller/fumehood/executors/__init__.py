@@ -20,6 +20,8 @@ class Job(Record):
     seeds: tuple[SeedSpec, ...]
     timeout_s: float | None = None
     """Wall time of a train room where it is tighter than the policy's; None leaves the policy's."""
+    followed: bool = False
+    """Whether another job is likely to follow, for which rooms are to be warmed meanwhile."""
 
     @property
     def source_digest(self) -> str:

@@ -1,15 +1,14 @@
 """Evaluates candidates in rooms on this machine's engine.
 
-The predict room is opened together with the train room, so that it warms up meanwhile; it receives source and inputs
-only after the train room is destroyed. Seeds that share no rooms are tried at the same time, as many as the machine has
+Rooms come warm, in pairs; a predict room receives source and inputs only after its train room is dead, and finds the
+weights in the volume between them. Seeds that share no rooms are tried at the same time, as many as the machine has
 memory and CPUs for; what one of them brings does not depend on that. The rows of every array enter in a secret order,
 and predictions are put back into the data set's own order here.
 """
 
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -19,14 +18,14 @@ from fumehood.data import order
 from fumehood.data.seal import file_digest
 from fumehood.executors import Job
 from fumehood.executors.parallel import run_all
-from fumehood.policy import Role
 from fumehood.progress import Progress
 from fumehood.records import Dataset, Envelope, RoomFacts, SeedResult
+from fumehood.rooms import Weights
 from fumehood.sandbox import exchange
-from fumehood.sandbox.cage import DataVolume
 from fumehood.sandbox.exchange import Received, Rejected
 from fumehood.sandbox.group import RoomGroup
 from fumehood.sandbox.host import Host
+from fumehood.sandbox.pool import Pair, Pool
 from fumehood.sandbox.room import Room
 from fumehood_shared import caps, paths
 from fumehood_shared.messages import (
@@ -72,69 +71,90 @@ class Arrays:
 @dataclass(frozen=True)
 class LocalExecutor:
     host: Host
+    pool: Pool
+    """Its train rooms have ``inputs.bin`` and ``targets.bin`` of the training split, in a secret order."""
     arrays: Arrays
-    training_data: DataVolume
-    """Holds ``inputs.bin`` and ``targets.bin`` of the training split, in a secret order."""
     device: Literal["cpu", "cuda"]
     overrides: Mapping[str, Any]
     progress: Progress
+    group: RoomGroup = field(default_factory=RoomGroup)
+    """All rooms of all jobs."""
 
     def evaluate(self, job: Job, into: Path) -> Envelope:
         for name in ("weights", "predictions"):
             (into / name).mkdir(exist_ok=True)
-        return self._together(job, ("train", "predict"), lambda here, mates: here._train_and_predict(job, mates, into))
+        self.pool.expect(len(self._room_mates(job)), more=job.followed)
+
+        def work(here: LocalExecutor, mates: Sequence[SeedSpec]) -> _Part:
+            with self.pool.pair(here.group) as pair:
+                return here._train_and_predict(pair, job, mates, into)
+
+        return self._together(job, work)
 
     def predict(self, job: Job, split: Literal["validation", "test"], weights: Path, into: Path) -> Envelope:
         (into / "predictions").mkdir(parents=True, exist_ok=True)
 
         def work(here: LocalExecutor, mates: Sequence[SeedSpec]) -> _Part:
             with here.host.room("predict") as room:
-                results, facts = here._predict(room, job, mates, split, weights, into)
+                files = [weights_file(weights, seed.seed) for seed in mates]
+                results, facts = here._predict(room, job, mates, split, files, into)
             return _Part(results, (facts,), "")
 
-        return self._together(job, ("predict",), work)
+        return self._together(job, work)
 
-    def _together(self, job: Job, roles: Sequence[Role], work: "_Work") -> Envelope:
+    def abandon(self) -> None:
+        self.group.abandon()
+
+    def _together(self, job: Job, work: "_Work") -> Envelope:
         """``work`` for the seeds of each set of rooms, in rooms that are given up together if one goes wrong."""
-        mates = self._room_mates(job)
-        group = RoomGroup()
-        here = replace(self, host=replace(self.host, group=group))
-        at_once = self.host.at_once(*roles) if len(mates) > 1 else 1
-        return _joined(job, run_all([partial(work, here, seeds) for seeds in mates], at_once, group.abandon))
+        group = self.group.part()
+        here = replace(self, host=replace(self.host, group=group), group=group)
+        tasks = [partial(work, here, seeds) for seeds in self._room_mates(job)]
+        return _joined(job, run_all(tasks, self.pool.places, group.abandon))
 
     def _room_mates(self, job: Job) -> list[tuple[SeedSpec, ...]]:
         """The seeds that share a room: all of them, or under ``isolate_seeds`` none with another."""
         return [(seed,) for seed in job.seeds] if self.host.policy.isolate_seeds else [job.seeds]
 
-    def _train_and_predict(self, job: Job, seeds: Sequence[SeedSpec], into: Path) -> "_Part":
-        with ExitStack() as stack:
-            predict_room = stack.enter_context(self.host.room("predict"))
-            with self.host.room("train", self.training_data) as train_room:
-                self.progress.room(job.number, "train", "running")
-                files = [weights_file(into / "weights", s.seed) for s in seeds]
-                trained = rooms.train(train_room, self._train_request(train_room, job, seeds), job.source, files)
-            # The train room is destroyed here, before source and inputs enter its predict room.
-            log = trained.log[-_LOG_TAIL:]
-            results = [_after_training(seed, trained, i, files[i]) for i, seed in enumerate(seeds)]
-            alive = [seed for seed, result in zip(seeds, results, strict=True) if result.failure is None]
-            if not alive:
-                return _Part(tuple(results), (trained.facts,), log)
-            self.progress.room(job.number, "predict", "running")
-            predicted, facts = self._predict(predict_room, job, alive, "validation", into / "weights", into)
+    def _train_and_predict(self, pair: Pair, job: Job, seeds: Sequence[SeedSpec], into: Path) -> "_Part":
+        self.progress.room(job.number, "train", "running")
+        trained = rooms.train(pair.train, self._train_request(pair.train, job, seeds), job.source)
+        pair.train.end()  # it is dead here, before source and inputs enter its predict room
+        handed = rooms.handed_over(pair.predict, len(seeds))
+        results = [_after_training(s.seed, r, h) for s, r, h in zip(seeds, trained.reports, handed, strict=True)]
+        log = trained.log[-_LOG_TAIL:]
+        alive = [place for place, result in enumerate(results) if result.failure is None]
+        if not alive:
+            return _Part(tuple(results), (trained.facts,), log)
+        self.progress.room(job.number, "predict", "running")
+        predicted, facts = self._predict(pair.predict, job, [seeds[i] for i in alive], "validation", alive, into)
         by_seed = {result.seed: result for result in predicted}
         merged = tuple(_merge(result, by_seed.get(result.seed)) for result in results)
+        kept = [
+            w if r.failure is None and isinstance(w, Weights) else None for w, r in zip(handed, merged, strict=True)
+        ]
+        if any(kept):
+            rooms.keep_weights(pair.predict, kept, [weights_file(into / "weights", seed.seed) for seed in seeds])
         return _Part(merged, (trained.facts, facts), log)
 
     def _predict(
-        self, room: Room, job: Job, seeds: Sequence[SeedSpec], split: str, weights: Path, into: Path
+        self,
+        room: Room,
+        job: Job,
+        seeds: Sequence[SeedSpec],
+        split: str,
+        weights: Sequence[Path] | Sequence[int],
+        into: Path,
     ) -> tuple[tuple[SeedResult, ...], RoomFacts]:
+        """With stored ``weights``, or with those at these places of the hand-over volume."""
         with tempfile.TemporaryDirectory(dir=self.arrays.scratch) as scratch:
             name = f"{split}_inputs"
             inputs, permutation = self.arrays.shuffled(name, self._order_of(job, split, seeds), Path(scratch))
             raw = [Path(scratch) / f"predictions-{i}" for i in range(len(seeds))]
-            request = self._predict_request(room, job, seeds, name)
-            files = [weights_file(weights, s.seed) for s in seeds]
-            outcome = rooms.predict(room, request, job.source, files, inputs, raw)
+            stored = [file for file in weights if isinstance(file, Path)]
+            places = tuple(place for place in weights if isinstance(place, int))
+            request = self._predict_request(room, job, seeds, name, places)
+            outcome = rooms.predict(room, request, job.source, stored, inputs, raw)
             results = tuple(
                 self._prediction(outcome.reports[i], outcome.files.get(i), raw[i], permutation, seed, into)
                 for i, seed in enumerate(seeds)
@@ -182,9 +202,15 @@ class LocalExecutor:
             deadline_s=min(limit, job.timeout_s) if job.timeout_s else limit,
         )
 
-    def _predict_request(self, room: Room, job: Job, seeds: Sequence[SeedSpec], name: str) -> PredictRequest:
-        inputs = self.arrays.dataset.arrays[name]
-        return PredictRequest(**self._common(room, job, seeds), inputs=inputs, deadline_s=room.cage.limits.wall_s)
+    def _predict_request(
+        self, room: Room, job: Job, seeds: Sequence[SeedSpec], name: str, handed_over: tuple[int, ...]
+    ) -> PredictRequest:
+        return PredictRequest(
+            **self._common(room, job, seeds),
+            inputs=self.arrays.dataset.arrays[name],
+            handed_over=handed_over,
+            deadline_s=room.cage.limits.wall_s,
+        )
 
     def _common(self, room: Room, job: Job, seeds: Sequence[SeedSpec]) -> dict[str, Any]:
         """A seed gets as many threads as it would beside all others in one room, however many are tried at once.
@@ -234,23 +260,15 @@ def _joined(job: Job, parts: Sequence[_Part]) -> Envelope:
     )
 
 
-def _after_training(seed: SeedSpec, trained: rooms.Outcome, index: int, weights: Path) -> SeedResult:
+def _after_training(seed: int, report: WorkerReport, handed: Weights | Failure) -> SeedResult:
     """One seed after its train room: weights counted from their header, or the failure."""
-    report = trained.reports[index]
-    failure, parameters = report.failure, None
-    if failure is None:
-        try:
-            parameters = exchange.count_parameters(weights)
-        except Rejected as error:
-            failure = Failure(kind=FailureKind.HOSTILE_OUTPUT, message=str(error)[: caps.MESSAGE_CHARS])
-    if failure is not None:
-        weights.unlink(missing_ok=True)
-    received = trained.files.get(index)
+    failure = report.failure or (handed if isinstance(handed, Failure) else None)
+    weights = handed if isinstance(handed, Weights) and failure is None else None
     return SeedResult(
-        seed=seed.seed,
+        seed=seed,
         failure=failure,
-        weights_digest=received.digest if received and failure is None else None,
-        parameters=parameters,
+        weights_digest=weights.digest if weights else None,
+        parameters=weights.parameters if weights else None,
         train_claims=report,
     )
 

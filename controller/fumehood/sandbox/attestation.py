@@ -66,6 +66,7 @@ def _pairs(cage: Cage, seen: Attestation) -> Iterator[tuple[str, object, object]
     yield "environment", _ENVIRONMENT, seen.environment
     yield "root_writable", False, seen.root_writable and not _is_gvisor(cage)  # the mount's own flag tells it there
     yield "exchange_bytes", _pages(limits.exchange), _pages(seen.exchange_bytes)
+    yield "handover_bytes", _pages(cage.handover.bytes if cage.handover else 0), _pages(seen.handover_bytes)
     memory = None if seen.memory_limit is None else _pages(seen.memory_limit)
     yield "memory_limit", _pages(limits.memory), _unless_left_out(cage, memory, _pages(limits.memory))
     yield "pids_limit", limits.pids, _unless_left_out(cage, seen.pids_limit, limits.pids)
@@ -105,7 +106,8 @@ def _pages(size: int) -> int:
 
 
 def _required(cage: Cage) -> list[str]:
-    return ["/", paths.EXCHANGE, "/tmp", *([paths.DATA] if cage.data else [])]  # noqa: S108  # the room's own
+    rest = [*([paths.DATA] if cage.data else []), *([paths.HANDOVER] if cage.handover else [])]
+    return ["/", paths.EXCHANGE, "/tmp", *rest]  # noqa: S108  # the room's own
 
 
 def _mount_problem(mount: MountFact, cage: Cage, seen: Attestation) -> str | None:
@@ -133,6 +135,8 @@ def _needed_options(mount: MountFact, cage: Cage) -> set[str] | None:
     path, kind = mount.path, mount.fstype
     if path == "/" or path in _ENGINE_FILES:
         return {"ro"}
+    if path == paths.HANDOVER:
+        return _handover_options(kind, cage)
     if path == paths.EXCHANGE and kind == _GOFER and _is_gvisor(cage):
         return set()
     if path in (paths.EXCHANGE, "/tmp", "/dev/shm") and kind == "tmpfs":  # noqa: S108  # the room's own
@@ -147,3 +151,11 @@ def _needed_options(mount: MountFact, cage: Cage) -> set[str] | None:
         # A tmpfs here is empty, or the room's own /dev/null laid over a file; everything else must be read-only.
         return set() if kind == "tmpfs" else {"ro"}
     return None
+
+
+def _handover_options(kind: str, cage: Cage) -> set[str] | None:
+    """runc mounts a read-only volume anew with that flag alone. What lies in it is looked at before a candidate can."""
+    shown = ("tmpfs", _GOFER) if _is_gvisor(cage) else ("tmpfs",)
+    if cage.handover is None or kind not in shown:
+        return None
+    return {"noexec", "nosuid", "nodev"} if cage.handover.writable else {"ro"}

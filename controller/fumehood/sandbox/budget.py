@@ -13,6 +13,8 @@ from fumehood.sandbox.owner import PREFIX
 
 BYTES = PREFIX + "bytes"
 _DIGITS = 15
+_WARM_BYTES = 2 * 2**30
+"""What a pair of rooms without a job may cost, generously: each is our own program with torch loaded."""
 
 
 def label(host_bytes: int) -> dict[str, str]:
@@ -36,6 +38,12 @@ def free_bytes(api: docker.APIClient, total: int, meminfo: Path = Path("/proc/me
 def at_once(free: int, each: int, cpus: int) -> int:
     """How many things of ``each`` bytes to have at once: one a CPU, as many as fit, and one in any case."""
     return max(1, min(cpus, free // each))
+
+
+def warm_pairs(total: int, meminfo: Path = Path("/proc/meminfo")) -> int:
+    """How many pairs of rooms without a job to keep, by the memory that is unused now; one where that is not known."""
+    here = _meminfo(meminfo)
+    return here["MemAvailable"] // _WARM_BYTES if here.get("MemTotal") == total and "MemAvailable" in here else 1
 
 
 def _claim(labels: Mapping[str, str]) -> int:

@@ -8,7 +8,7 @@ engine that silently dropped or added something is thereby refused before the ro
 import hashlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from fumehood.policy import GpuAccess, Policy, RoomLimits
@@ -38,6 +38,23 @@ class DataVolume:
     """A read-only volume with the training arrays."""
 
     name: str
+    labels: Mapping[str, str] = field(default_factory=dict, compare=False)
+
+
+@dataclass(frozen=True)
+class Handover:
+    """The tmpfs volume through which weights go from a train room to its predict room: one writes, one reads."""
+
+    name: str
+    """Random, as an exchange volume's."""
+    bytes: int
+    inodes: int
+    owner: int
+    """User id of the train room."""
+    writable: bool
+    """Whether it is in the train room."""
+    labels: Mapping[str, str]
+    """The same in both rooms."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +103,8 @@ class Cage:
     """Name of the exchange volume: random, because a name that exists already would bring its old options along."""
     labels: Mapping[str, str]
     data: DataVolume | None = None
+    handover: Handover | None = None
+    """Every train room has one; a predict room has it where it is to predict with what that room trained."""
     grant: Grant | None = None
     """None: no GPU is in the room, and none of the driver's files."""
     confinement: Confinement | None = None
@@ -148,7 +167,11 @@ def create_body(cage: Cage) -> dict[str, Any]:
             "Tmpfs": {
                 "/tmp": f"rw,noexec,nosuid,nodev,size={int(limits.tmp)},nr_inodes={limits.inodes},mode=1777"  # noqa: S108
             },
-            "Mounts": [_exchange_mount(cage), *([_data_mount(cage.data)] if cage.data else [])],
+            "Mounts": [
+                _exchange_mount(cage),
+                *([_data_mount(cage.data)] if cage.data else []),
+                *([_handover_mount(cage.handover)] if cage.handover else []),
+            ],
             "DeviceRequests": [_device_request(cage.grant)] if cage.grant else [],
         },
     }
@@ -177,13 +200,30 @@ def exchange_options(cage: Cage) -> dict[str, str]:
     return {"type": "tmpfs", "device": "tmpfs", "o": flags}
 
 
+def handover_options(handover: Handover) -> dict[str, str]:
+    """Driver options of the hand-over volume: its train room alone writes it, whoever has it mounted may read."""
+    owner = f"uid={handover.owner},gid={handover.owner},mode=0755"
+    flags = f"size={handover.bytes},nr_inodes={handover.inodes},nodev,nosuid,noexec,{owner}"
+    return {"type": "tmpfs", "device": "tmpfs", "o": flags}
+
+
 def _exchange_mount(cage: Cage) -> dict[str, Any]:
-    driver = {"Name": "local", "Options": exchange_options(cage)}
+    return _tmpfs_mount(cage.exchange, paths.EXCHANGE, exchange_options(cage), cage.labels)
+
+
+def _handover_mount(handover: Handover) -> dict[str, Any]:
+    mount = _tmpfs_mount(handover.name, paths.HANDOVER, handover_options(handover), handover.labels)
+    return mount if handover.writable else {**mount, "ReadOnly": True}
+
+
+def _tmpfs_mount(name: str, target: str, options: Mapping[str, str], labels: Mapping[str, str]) -> dict[str, Any]:
+    """The options travel with the mount, because the engine makes the volume with the first room that has it."""
+    driver = {"Name": "local", "Options": dict(options)}
     return {
         "Type": "volume",
-        "Source": cage.exchange,
-        "Target": paths.EXCHANGE,
-        "VolumeOptions": {"NoCopy": True, "Labels": dict(cage.labels), "DriverConfig": driver},
+        "Source": name,
+        "Target": target,
+        "VolumeOptions": {"NoCopy": True, "Labels": dict(labels), "DriverConfig": driver},
     }
 
 
@@ -197,10 +237,15 @@ def _data_mount(data: DataVolume) -> dict[str, Any]:
     }
 
 
-def differences(cage: Cage, container: Mapping[str, Any], volume: Mapping[str, Any]) -> list[str]:
+def volumes(cage: Cage) -> tuple[str, ...]:
+    """Names of the room's tmpfs volumes: they go with it, the hand-over volume with the last room that has it."""
+    return (cage.exchange, *([cage.handover.name] if cage.handover else []))
+
+
+def differences(cage: Cage, container: Mapping[str, Any], volumes: Sequence[Mapping[str, Any]]) -> list[str]:
     """What the engine reports otherwise than asked, each as ``field: asked ..., got ...``; empty if all agrees.
 
-    ``container`` and ``volume`` are the engine's inspections of the container and of its exchange volume.
+    ``container`` and ``volumes`` are the engine's inspections of the container and of its ``volumes``.
     """
     asked = create_body(cage)
     host = container["HostConfig"]
@@ -209,10 +254,9 @@ def differences(cage: Cage, container: Mapping[str, Any], volume: Mapping[str, A
         *(f"HostConfig.{key}: asked nothing, got {host[key]!r}" for key in _MUST_BE_EMPTY if host.get(key)),
         *_compare("Config.", _config_part(asked), container["Config"]),
         *_compare("", {"Image": cage.image_id}, container),
-        *_compare(
-            "Volume.", {"Driver": "local", "Options": exchange_options(cage), "Labels": dict(cage.labels)}, volume
-        ),
-    ]
+        *(problem for mount, volume in zip(_tmpfs_mounts(asked), volumes, strict=True)
+          for problem in _volume_differences(mount, volume)),
+    ]  # fmt: skip
     labels = container["Config"].get("Labels") or {}
     found += [f"Config.Labels: {key} is missing" for key in cage.labels if labels.get(key) != cage.labels[key]]
     found += _environment_differences(asked["Env"], container["Config"].get("Env") or [])
@@ -222,8 +266,23 @@ def differences(cage: Cage, container: Mapping[str, Any], volume: Mapping[str, A
     return found
 
 
+def _tmpfs_mounts(asked: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return [mount for mount in asked["HostConfig"]["Mounts"] if "DriverConfig" in mount["VolumeOptions"]]
+
+
+def _volume_differences(mount: Mapping[str, Any], volume: Mapping[str, Any]) -> list[str]:
+    options = mount["VolumeOptions"]
+    wanted = {
+        "Name": mount["Source"],
+        "Driver": "local",
+        "Options": options["DriverConfig"]["Options"],
+        "Labels": options["Labels"],
+    }
+    return _compare("Volume.", wanted, volume)
+
+
 def inspected(container: Mapping[str, Any], volume: Mapping[str, Any]) -> Inspected:
-    """The limits in the engine's inspections of a room in which ``differences`` found none."""
+    """The limits in the engine's inspections of a room, and of its exchange volume, that differ in nothing."""
     host = container["HostConfig"]
     ulimits = {limit["Name"]: limit["Hard"] for limit in host["Ulimits"]}
     exchange = volume["Options"]["o"]
@@ -273,6 +332,8 @@ def _mounts_asked(cage: Cage) -> list[tuple[str, str, str, bool]]:
     mounts = [("volume", cage.exchange, paths.EXCHANGE, True)]
     if cage.data:
         mounts.append(("volume", cage.data.name, paths.DATA, False))
+    if cage.handover:
+        mounts.append(("volume", cage.handover.name, paths.HANDOVER, cage.handover.writable))
     return sorted(mounts)
 
 

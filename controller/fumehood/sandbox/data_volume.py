@@ -21,31 +21,31 @@ from fumehood_shared import caps, paths
 
 
 @contextlib.contextmanager
-def data_volume(
-    api: docker.APIClient,
-    owner: Owner,
-    image_id: str,
-    files: Mapping[str, Path],
-    digests: Mapping[str, str],
-    lifetime_s: float,
-) -> Iterator[DataVolume]:
-    """A volume that holds ``files`` (name -> file of ours) for as long as the context lasts.
-
-    Raises EngineError if what the engine gives back does not have the given SHA-256 ``digests``.
-    """
+def data_volume(api: docker.APIClient, owner: Owner, lifetime_s: float) -> Iterator[DataVolume]:
+    """An empty volume for as long as the context lasts. Rooms may have it mounted before it is filled."""
     name = f"fumehood-data-{secrets.token_hex(8)}"
     labels = owner.labels("data", lifetime_s)
     try:
-        with engine_errors("filling the data volume"):
+        with engine_errors("making the data volume"):
             api.create_volume(name, driver="local", labels=labels)
-            _fill(api, name, labels, image_id, files, digests)
-        yield DataVolume(name)
+        yield DataVolume(name, labels)
     except BaseException:
         # What failed is to be told, not what could not be removed because of it: that is the watchdog's.
         with contextlib.suppress(EngineError):
             _remove(api, name)
         raise
     _remove(api, name)
+
+
+def fill(
+    api: docker.APIClient, volume: DataVolume, image_id: str, files: Mapping[str, Path], digests: Mapping[str, str]
+) -> None:
+    """Put ``files`` (name -> file of ours) into an empty volume.
+
+    Raises EngineError if what the engine gives back does not have the given SHA-256 ``digests``.
+    """
+    with engine_errors("filling the data volume"):
+        _fill(api, volume.name, volume.labels, image_id, files, digests)
 
 
 def _remove(api: docker.APIClient, name: str) -> None:

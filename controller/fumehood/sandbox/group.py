@@ -4,6 +4,7 @@ Giving up only hangs up. Each room is still destroyed by the thread that entered
 """
 
 import threading
+from weakref import WeakSet
 
 from fumehood.sandbox.stream import Stream
 
@@ -18,7 +19,16 @@ class RoomGroup:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._streams: set[Stream] = set()
+        self._parts: WeakSet[RoomGroup] = WeakSet()
         self._abandoned = False
+
+    def part(self) -> "RoomGroup":
+        """A group that can be given up alone, and is given up with this one."""
+        part = RoomGroup()
+        with self._lock:
+            self._parts.add(part)
+            part._abandoned = self._abandoned
+        return part
 
     def check(self) -> None:
         """Raises Abandoned once the group is given up."""
@@ -36,8 +46,10 @@ class RoomGroup:
 
     def abandon(self) -> None:
         """Hang up on every room, and let no other one be entered."""
-        self._abandoned = True
         with self._lock:
-            streams = list(self._streams)
+            self._abandoned = True
+            streams, parts = list(self._streams), list(self._parts)
         for stream in streams:
             stream.close()
+        for part in parts:
+            part.abandon()

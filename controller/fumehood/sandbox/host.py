@@ -9,7 +9,7 @@ import os
 import pwd
 import secrets
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -17,19 +17,23 @@ import docker
 from platformdirs import user_state_path
 
 from fumehood import floor
+from fumehood.errors import InternalError
 from fumehood.policy import Policy, Role
 from fumehood.sandbox import budget, capability, confinement, engine, gpus, image, reaper
-from fumehood.sandbox.cage import Cage, Confinement, DataVolume, Grant
+from fumehood.sandbox.cage import Cage, Confinement, DataVolume, Grant, Handover
 from fumehood.sandbox.events import Events
 from fumehood.sandbox.group import RoomGroup
 from fumehood.sandbox.image import Images
 from fumehood.sandbox.owner import Owner, forget_dead
 from fumehood.sandbox.room import Room, engine_errors
 from fumehood.sandbox.watchdog import watching
+from fumehood_shared import caps
 
 _FIRST_UID, _UIDS = 1_900_000_000, 100_000_000
 """Far above accounts, dynamic users and the usual subordinate ranges."""
 _SPARE_S = 3600.0
+_HANDOVER_INODES = 2 * caps.SEEDS + 8
+"""A folder and a file a seed, and little beside."""
 
 
 def state_folder() -> Path:
@@ -61,7 +65,15 @@ class Host:
 
     def room(self, role: Role, data: DataVolume | None = None) -> Room:
         """A room that is not created yet: entering it does that."""
-        return self.room_as(self._cage(role, data))
+        cage = self._cage(role, data)
+        return self.room_as(replace(cage, handover=self._handover(cage)) if role == "train" else cage)
+
+    def pair(self, data: DataVolume) -> tuple[Room, Room]:
+        """A train room and the predict room that reads the weights it leaves, neither of them created yet."""
+        train, predict = self.room("train", data), self._cage("predict", None)
+        if train.cage.handover is None:
+            raise InternalError("a train room has no volume for its weights")
+        return train, self.room_as(replace(predict, handover=replace(train.cage.handover, writable=False)))
 
     def room_as(self, cage: Cage) -> Room:
         """A room that is as ``cage`` says, whatever the policy does: a control may leave a wall out."""
@@ -83,6 +95,18 @@ class Host:
             data=data,
             grant=None if role == "prepare" else self.grant,
             confinement=self.confinement,
+        )
+
+    def _handover(self, train: Cage) -> Handover:
+        """As large as the train room's exchange volume: what is written there is charged to the room that wrote it."""
+        limits = train.limits
+        return Handover(
+            name=f"fumehood-handover-{secrets.token_hex(8)}",
+            bytes=int(limits.exchange),
+            inodes=min(limits.inodes, _HANDOVER_INODES),
+            owner=train.uid,
+            writable=True,
+            labels=self.owner.labels("handover", 2 * (limits.ready_s + limits.wall_s) + _SPARE_S),
         )
 
 

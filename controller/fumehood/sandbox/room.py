@@ -5,13 +5,18 @@
         room.send(files)
         ending = room.work(deadline_s)          # one job, to its end or its deadline
         files = room.collect(expected)
-                                                # container and exchange volume are gone here, whatever happened
+        room.end()                              # no process of it is alive
+                                                # container and volumes are gone here, whatever happened
+
+Files go in and come out over the room's standard streams, which its first process alone holds; the engine's archives
+would take a tenth of a second each way.
 
 Everything about the end of a job that matters is asked of the engine and of the controller's clock. A room that is not
 as the policy says is an EngineError (exit 6) before anything foreign enters it.
 """
 
 import contextlib
+import hashlib
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from enum import StrEnum
@@ -26,12 +31,12 @@ from fumehood.errors import EngineError
 from fumehood.records import Inspected, RoomFacts
 from fumehood.sandbox import attestation, cage, exchange
 from fumehood.sandbox.cage import Cage
-from fumehood.sandbox.download import allowed_s, download
+from fumehood.sandbox.download import allowed_s
 from fumehood.sandbox.events import Events
-from fumehood.sandbox.exchange import Expected, Outgoing, Parcel, Received, Rejected
+from fumehood.sandbox.exchange import Expected, Outgoing, Received, Rejected
 from fumehood.sandbox.group import RoomGroup
 from fumehood.sandbox.stream import Stream
-from fumehood.sandbox.usage import Usage, usage
+from fumehood.sandbox.usage import Usage, is_here, is_over, usage
 from fumehood_shared import caps, paths
 from fumehood_shared.messages import Attestation
 
@@ -39,6 +44,11 @@ _GRACE_S = 5.0
 """How much longer than the job's own deadline the controller waits for the supervisor to report."""
 _REMOVAL_TRIES = 40
 _NOTICE_TRIES = 40
+_LAST_BREATH_S = 2.0
+"""A room ends by itself when we hang up; after that long it is killed."""
+_GLANCE_S = 0.001
+_DEATH_S = 10.0
+_IN_USE = 409
 
 
 class Ending(StrEnum):
@@ -73,6 +83,8 @@ class Room:
         self._state: dict[str, Any] = {}
         self._usage = Usage(None, None)
         self._inspected: Inspected | None = None
+        self._attested: Attestation | None = None
+        self._dead = self._is_here = False
 
     # -- birth --
 
@@ -90,20 +102,23 @@ class Room:
         self._asked_at = time.monotonic()
         answer = self._api.create_container_from_config(cage.create_body(self.cage), self.cage.name)
         self._id = answer["Id"]
-        container, volume = self._api.inspect_container(self._id), self._api.inspect_volume(self.cage.exchange)
-        if found := cage.differences(self.cage, container, volume):
+        container = self._api.inspect_container(self._id)
+        volumes = [self._api.inspect_volume(name) for name in cage.volumes(self.cage)]
+        if found := cage.differences(self.cage, container, volumes):
             raise _unlike_policy("the engine did not set what the policy asks", found)
-        self._inspected = cage.inspected(container, volume)
+        self._inspected = cage.inspected(container, volumes[0])
         streams = {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}
         self._stream = Stream(self._api.attach_socket(self._id, params=streams))
         self._group.add(self._stream)
         self._api.start(self._id)
 
     def ready(self) -> Attestation:
-        """Wait for the room's own account of its cage and compare it with the policy.
+        """Wait for the room's own account of its cage and compare it with the policy; once is enough.
 
         Raises EngineError if it never comes, cannot be read, or differs.
         """
+        if self._attested is not None:
+            return self._attested
         said = self._wait_for("ready", self._asked_at + self.cage.limits.ready_s)
         if said is not True:
             why = "did not get ready in time" if said is None else f"ended before it was ready: {self._last_words()}"
@@ -122,16 +137,34 @@ class Room:
         if found := attestation.differences(self.cage, seen):
             raise _unlike_policy("the room does not see what the policy asks", found)
         self._ready_at = time.monotonic()
+        self._attested = seen
         return seen
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether its streams are attached: they end with the room."""
+        return self._stream is not None and not self._stream.has_ended
+
+    def join(self, group: RoomGroup) -> None:
+        """Be given up with ``group`` from now on. Raises Abandoned where it was given up already."""
+        self._group.discard(self._expect_stream)
+        self._group = group
+        group.add(self._expect_stream)
 
     # -- work --
 
     def send(self, files: Iterable[Outgoing]) -> dict[str, str]:
-        """Put files under ``in/`` of the exchange volume; the SHA-256 of what was sent, by name."""
-        parcel = Parcel(Outgoing(f"{paths.IN}/{file.name}", file.content) for file in files)
-        with engine_errors(f"sending files into the {self.cage.role} room"):
-            self._api.put_archive(self._id, paths.EXCHANGE, parcel)
-        return {name.removeprefix(f"{paths.IN}/"): digest for name, digest in parcel.digests.items()}
+        """Put files under ``in/`` of the exchange volume; the SHA-256 of what was sent, by name.
+
+        Only before the start signal. Raises DataError for a file of ours that changes meanwhile.
+        """
+        return {file.name: self._put(file) for file in files}
+
+    def _put(self, file: Outgoing) -> str:
+        digest = hashlib.sha256()
+        with file.opened() as (size, pieces):
+            self._expect_stream.put(file.name, size, _digested(pieces, digest))
+        return digest.hexdigest()
 
     def work(self, deadline_s: float) -> Ending:
         """Give the start signal and wait for the end of the job, a little longer than ``deadline_s``."""
@@ -154,30 +187,38 @@ class Room:
         self._group.check()
         return said
 
-    def collect(self, expected: Mapping[str, Expected], folder: str = paths.OUT) -> dict[str, Received]:
-        """Read ``folder`` of the exchange volume; see ``exchange.unpack``, which raises Rejected."""
-        known = {paths.ATTESTATION: Expected(caps.ATTESTATION_BYTES), **expected}
-        root = folder.rpartition("/")[2]
-        files = self._fetch(f"{paths.EXCHANGE}/{folder}", root, known, int(self.cage.limits.output))
-        self._output_bytes = sum(file.size for file in files.values())
+    def collect(
+        self, expected: Mapping[str, Expected], folder: str = f"{paths.EXCHANGE}/{paths.OUT}"
+    ) -> dict[str, Received]:
+        """Read a folder of the room, once its job is over; see ``exchange.unpack``, which raises Rejected."""
+        files = self._fetch("give", folder, {paths.ATTESTATION: Expected(caps.ATTESTATION_BYTES), **expected})
+        self._output_bytes += sum(file.size for file in files.values())
         return files
 
     def read(self, name: str, cap: int) -> bytes:
         """One small file of ``out/``; Rejected if it is not there, is no file, or has more than ``cap`` bytes."""
         path = f"{paths.EXCHANGE}/{paths.OUT}/{name}"
-        found = self._fetch(path, "", {name: Expected(cap)}, cap + caps.MIB)
+        with self._archive("give", path, cap + caps.MIB) as pieces:
+            found = exchange.unpack(pieces, "", {name: Expected(cap)}, cap + caps.MIB)
         if name not in found:
-            raise Rejected(f"the archive of {path} is empty")
+            raise Rejected(f"there is no {path}")
         return found[name].content
 
-    def _fetch(self, path: str, root: str, expected: Mapping[str, Expected], cap: int) -> dict[str, Received]:
-        if self._id is None:
-            raise RuntimeError("the room was not entered")
-        with (
-            engine_errors(f"reading the {self.cage.role} room's output"),
-            download(self._api, self._id, path, allowed_s(cap)) as chunks,
-        ):
-            return exchange.unpack(chunks, root, expected, cap)
+    def heads(self, names: Iterable[str], folder: str = paths.HANDOVER) -> dict[str, Received]:
+        """Beginnings of the weights files ``names`` in ``folder``, and the room's list of what is there.
+
+        Facts only before anything of a candidate's has run in this room. Raises Rejected.
+        """
+        listed = {paths.HANDED_OVER: Expected(caps.RESULT_BYTES)}
+        return self._fetch("heads", folder, {name: Expected(caps.WEIGHTS_HEAD_BYTES) for name in names} | listed)
+
+    def _fetch(self, command: str, folder: str, expected: Mapping[str, Expected]) -> dict[str, Received]:
+        cap = int(self.cage.limits.output)
+        with self._archive(command, folder, cap) as pieces:
+            return exchange.unpack(pieces, folder.rpartition("/")[2], expected, cap)
+
+    def _archive(self, command: str, path: str, cap: int) -> contextlib.AbstractContextManager[Iterator[bytes]]:
+        return self._expect_stream.archive(f"{command} {path}", allowed_s(cap))
 
     # -- facts --
 
@@ -214,6 +255,7 @@ class Room:
             self._state = self._state_after(ended=said is False)
             if self._id is not None and self._state.get("Running"):
                 self._usage = usage(self._api, self._id, self._state["Pid"])
+                self._is_here = is_here(self._id, self._state["Pid"])
 
     def _state_after(self, *, ended: bool) -> dict[str, Any]:
         """The container's state; where its stream ``ended``, the engine gets a moment to notice that it died."""
@@ -250,17 +292,62 @@ class Room:
         with contextlib.suppress(EngineError):
             self.close()
 
-    def close(self) -> None:
-        """Destroy container and exchange volume. When it returns, no process of the room is alive.
+    def end(self) -> None:
+        """Have every process of the room dead when this returns, and nothing removed yet.
 
-        Our own end of the stream goes first: an unread one blocks the engine.
+        Our own end of the stream goes first: an unread one blocks the engine, and the room ends by itself with it.
+        """
+        if self._dead:
+            return
+        if self._stream is not None:
+            self._group.discard(self._stream)
+            self._stream.close()
+        if self._id is not None and not self._is_over_by_itself():
+            with engine_errors(f"ending the {self.cage.role} room"):
+                _kill(self._api, self._id)
+        self._dead = True
+
+    def _is_over_by_itself(self) -> bool:
+        """Whether the kernel of this machine says in time that the room's first process, and so all others, ended.
+
+        gVisor's rooms are left to the engine: their processes are not the room's.
+        """
+        pid = self._state.get("Pid") if self.cage.runtime == "runc" else None
+        if not pid or not self._is_here:
+            return False
+        deadline = time.monotonic() + _LAST_BREATH_S
+        while not is_over(pid):
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(_GLANCE_S)
+        return True
+
+    def close(self) -> None:
+        """Destroy container and volumes. When it returns, no process of the room is alive.
+
+        A hand-over volume goes with the last of its rooms.
         """
         if self._stream is not None:
             self._group.discard(self._stream)
             self._stream.close()
         with engine_errors(f"removing the {self.cage.role} room"):
             remove_container(self._api, self._id or self.cage.name)
-            remove_volume(self._api, self.cage.exchange)
+            for name in cage.volumes(self.cage):
+                _release_volume(self._api, name)
+
+
+def _digested(pieces: Iterable[bytes], digest: "hashlib._Hash") -> Iterator[bytes]:
+    for piece in pieces:
+        digest.update(piece)
+        yield piece
+
+
+def _kill(api: docker.APIClient, identity: str) -> None:
+    """Raises APIError or a timeout where the room survives it, or the engine does not say."""
+    with contextlib.suppress(NotFound):
+        with contextlib.suppress(APIError):  # it ended by itself meanwhile
+            api.kill(identity)
+        api.wait(identity, timeout=_DEATH_S)
 
 
 def _unlike_policy(what: str, found: list[str]) -> EngineError:
@@ -291,6 +378,15 @@ def remove_volume(api: docker.APIClient, name: str) -> None:
     """Remove a volume; one that is not there is fine."""
     with contextlib.suppress(NotFound):
         api.remove_volume(name)
+
+
+def _release_volume(api: docker.APIClient, name: str) -> None:
+    """Remove a volume unless another container has it."""
+    try:
+        remove_volume(api, name)
+    except APIError as error:
+        if error.status_code != _IN_USE:
+            raise
 
 
 @contextlib.contextmanager

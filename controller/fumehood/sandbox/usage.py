@@ -1,5 +1,5 @@
 """Processor time, peak memory and OOM kills of one room: from its cgroup's files where they can be read, else from the
-engine.
+engine. And whether it is alive, from the kernel.
 
 The engine samples all rooms once a second, and whoever asks twice within that second waits for the next sample: two
 thirds of a second per candidate. The files answer at once, and under cgroup v2 they alone know the peak. Nothing in a
@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 import docker
+
+_ENDED = ("Z", "X")
 
 
 class Usage(NamedTuple):
@@ -39,15 +41,32 @@ def from_files(
     container is believed.
     """
     try:
-        groups = {
-            name: path.strip("/")
-            for _, names, path in (line.split(":", 2) for line in (proc / f"{pid}/cgroup").read_text().splitlines())
-            for name in names.split(",")
-            if container in path
-        }
+        groups = _groups(container, pid, proc)
         return _version_1(tree, groups) if "memory" in groups else _version_2(tree / groups[""])
     except (OSError, ValueError, KeyError):
         return None
+
+
+def is_here(container: str, pid: int, proc: Path = Path("/proc")) -> bool:
+    """Whether the engine runs on this machine, so that ``pid`` is the first process of ``container`` (its full id)."""
+    try:
+        return bool(_groups(container, pid, proc))
+    except (OSError, ValueError):
+        return False
+
+
+def is_over(pid: int, proc: Path = Path("/proc")) -> bool:
+    """Whether the process of this machine has ended; the kernel ends a room's others before its first one counts so."""
+    try:
+        return (proc / f"{pid}/stat").read_text().rpartition(")")[2].split()[0] in _ENDED
+    except OSError:
+        return True
+
+
+def _groups(container: str, pid: int, proc: Path) -> dict[str, str]:
+    """Controller -> path of the control group that is named after the container."""
+    lines = (line.split(":", 2) for line in (proc / f"{pid}/cgroup").read_text().splitlines())
+    return {name: path.strip("/") for _, names, path in lines for name in names.split(",") if container in path}
 
 
 def _version_1(tree: Path, groups: Mapping[str, str]) -> Usage:

@@ -87,6 +87,10 @@ def unpacked(lock_files: Mapping[str, Path], progress: Callable[[str], None]) ->
         shutil.rmtree(place, ignore_errors=True)
 
 
+_NOT_TO_BE_HAD = ("No matching distribution", "ResolutionImpossible")
+"""What pip says of a version that no index has; the latter where a constraint of the user's names that package too."""
+
+
 def build_lock() -> FileLock:
     """Held while images are made, by one process of this user at a time."""
     folder = cache_folder()
@@ -127,7 +131,7 @@ def _install(lock_file: Path, target: Path) -> None:
 def _failure(lock_file: Path, output: str) -> EngineError:
     errors = [line for line in output.splitlines() if line.startswith("ERROR")] or output.splitlines()[-3:]
     said = " ".join(errors)[:600]
-    if "+cpu" in said and "No matching distribution" in said:
+    if "+cpu" in output and any(words in said for words in _NOT_TO_BE_HAD):
         return EngineError(
             f"the configured package indexes do not have PyTorch's CPU build: {said}",
             "set TORCH_INDEX_URL to PyTorch's CPU wheel index (or `make image TORCH_INDEX_URL=...`); "

@@ -12,7 +12,7 @@ from pathlib import Path
 CHILDREN, PIPES = 6, 250
 FULL = 65_536
 F_GETPIPE_SZ = 1032
-TAKEN, GO_ON = Path("/exchange/out/taken"), Path("/exchange/in/continue")
+TAKEN, GO_ON = Path("/exchange/out/taken"), Path("/exchange/continue")
 ADD_KEY, USER_KEYRING = 248, -4
 
 

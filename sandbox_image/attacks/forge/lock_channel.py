@@ -10,7 +10,7 @@ import os
 import time
 from pathlib import Path
 
-TAKEN, GO_ON = Path("/exchange/out/taken"), Path("/exchange/in/continue")
+TAKEN, GO_ON = Path("/exchange/out/taken"), Path("/exchange/continue")
 FILE = "/data/inputs.bin"
 IN_ACCESS_OR_OPEN = 0x21
 LIBC = ctypes.CDLL(None)

@@ -1,5 +1,5 @@
 """A name that a careless command takes for an option."""
 
 
-def arrange(out):
-    open(f"{out}/-rf", "w").close()
+def arrange(handover):
+    open(f"{handover}/-rf", "w").close()

@@ -4,6 +4,6 @@ import os
 import stat
 
 
-def arrange(out):
-    os.remove(f"{out}/seed-0/weights.safetensors")
-    os.mknod(f"{out}/seed-0/weights.safetensors", stat.S_IFCHR | 0o600, os.makedev(1, 3))
+def arrange(handover):
+    os.remove(f"{handover}/seed-0/weights.safetensors")
+    os.mknod(f"{handover}/seed-0/weights.safetensors", stat.S_IFCHR | 0o600, os.makedev(1, 3))

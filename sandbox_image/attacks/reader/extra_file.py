@@ -1,5 +1,5 @@
 """A file that nobody asked for."""
 
 
-def arrange(out):
-    open(f"{out}/seed-0/score.json", "w").close()
+def arrange(handover):
+    open(f"{handover}/seed-0/score.json", "w").close()

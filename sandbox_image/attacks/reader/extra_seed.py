@@ -3,5 +3,5 @@
 import shutil
 
 
-def arrange(out):
-    shutil.copytree(f"{out}/seed-0", f"{out}/seed-1")
+def arrange(handover):
+    shutil.copytree(f"{handover}/seed-0", f"{handover}/seed-1")

@@ -4,5 +4,5 @@ import os
 
 
 def arrange(out):
-    os.remove(f"{out}/seed-0/weights.safetensors")
-    os.link(f"{out}/result.json", f"{out}/seed-0/weights.safetensors")
+    os.remove(f"{out}/seed-0/predictions.bin")
+    os.link(f"{out}/result.json", f"{out}/seed-0/predictions.bin")

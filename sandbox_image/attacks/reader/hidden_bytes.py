@@ -6,7 +6,7 @@ HEADER = {"a": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}}
 DATA = 4_000_000
 
 
-def arrange(out):
+def arrange(handover):
     header = json.dumps(HEADER).encode()
-    with open(f"{out}/seed-0/weights.safetensors", "wb") as file:
+    with open(f"{handover}/seed-0/weights.safetensors", "wb") as file:
         file.write(len(header).to_bytes(8, "little") + header + bytes(DATA))

@@ -1,5 +1,5 @@
 """Leaves what an honest room leaves: the twin that every hostile folder is compared with."""
 
 
-def arrange(out):
+def arrange(handover):
     pass

@@ -3,8 +3,8 @@
 import os
 
 
-def arrange(out):
-    here = os.open(out, os.O_RDONLY)
+def arrange(handover):
+    here = os.open(handover, os.O_RDONLY)
     for _ in range(17):
         os.mkdir("x" * 250, dir_fd=here)
         deeper = os.open("x" * 250, os.O_RDONLY, dir_fd=here)

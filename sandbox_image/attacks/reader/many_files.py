@@ -1,6 +1,6 @@
 """More files than anybody wants to look at."""
 
 
-def arrange(out):
+def arrange(handover):
     for number in range(500):
-        open(f"{out}/seed-0/{number}", "w").close()
+        open(f"{handover}/seed-0/{number}", "w").close()

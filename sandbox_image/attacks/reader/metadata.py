@@ -8,7 +8,7 @@ HEADER = {
 }
 
 
-def arrange(out):
+def arrange(handover):
     header = json.dumps(HEADER).encode()
-    with open(f"{out}/seed-0/weights.safetensors", "wb") as file:
+    with open(f"{handover}/seed-0/weights.safetensors", "wb") as file:
         file.write(len(header).to_bytes(8, "little") + header + bytes(4))

@@ -3,5 +3,5 @@
 import os
 
 
-def arrange(out):
-    os.remove(f"{out}/seed-0/weights.safetensors")
+def arrange(handover):
+    os.remove(f"{handover}/seed-0/weights.safetensors")

@@ -1,5 +1,5 @@
 """A name that makes two lines of one in a log."""
 
 
-def arrange(out):
-    open(f"{out}/ok\nresult.json accepted", "w").close()
+def arrange(handover):
+    open(f"{handover}/ok\nresult.json accepted", "w").close()

@@ -10,5 +10,5 @@ class Command:
         return os.system, ("touch /tmp/fumehood-was-here",)
 
 
-def arrange(out):
-    torch.save({"weight": Command()}, f"{out}/seed-0/weights.safetensors")
+def arrange(handover):
+    torch.save({"weight": Command()}, f"{handover}/seed-0/weights.safetensors")

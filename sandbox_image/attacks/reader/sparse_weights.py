@@ -3,11 +3,11 @@
 import os
 
 
-def arrange(out):
+def arrange(handover):
     size = 2**40
     while size > 2**20:
         try:
-            os.truncate(f"{out}/seed-0/weights.safetensors", size)
+            os.truncate(f"{handover}/seed-0/weights.safetensors", size)
         except OSError:
             size //= 2
         else:

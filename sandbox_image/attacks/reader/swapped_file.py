@@ -3,7 +3,7 @@
 import os
 import time
 
-OUT = "/exchange/out/seed-0"
+HANDOVER = "/handover/seed-0"
 
 
 def train(model, data, context):
@@ -21,7 +21,7 @@ def swap():
     print("a daemon", flush=True)
     while True:
         try:
-            with open(f"{OUT}/weights.safetensors", "r+b") as file:
+            with open(f"{HANDOVER}/weights.safetensors", "r+b") as file:
                 file.write(os.urandom(64))
         except OSError:
             continue

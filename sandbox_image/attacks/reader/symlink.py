@@ -3,6 +3,6 @@
 import os
 
 
-def arrange(out):
-    os.remove(f"{out}/seed-0/weights.safetensors")
-    os.symlink("/etc/passwd", f"{out}/seed-0/weights.safetensors")
+def arrange(handover):
+    os.remove(f"{handover}/seed-0/weights.safetensors")
+    os.symlink("/etc/passwd", f"{handover}/seed-0/weights.safetensors")

@@ -4,6 +4,6 @@ import os
 import shutil
 
 
-def arrange(out):
-    shutil.rmtree(f"{out}/seed-0")
-    os.symlink("/etc", f"{out}/seed-0")
+def arrange(handover):
+    shutil.rmtree(f"{handover}/seed-0")
+    os.symlink("/etc", f"{handover}/seed-0")

@@ -1,5 +1,5 @@
 """A name that is no text."""
 
 
-def arrange(out):
-    open(out.encode() + b"/\xff\xfe\x80", "w").close()
+def arrange(handover):
+    open(handover.encode() + b"/\xff\xfe\x80", "w").close()

@@ -4,9 +4,9 @@ import os
 import socket
 
 
-def arrange(out):
-    os.remove(f"{out}/seed-0/weights.safetensors")
-    os.chdir(f"{out}/seed-0")
+def arrange(handover):
+    os.remove(f"{handover}/seed-0/weights.safetensors")
+    os.chdir(f"{handover}/seed-0")
     try:
         socket.socket(socket.AF_UNIX).bind("weights.safetensors")
     finally:

@@ -2,7 +2,7 @@
 
 import kit
 
-OWN = ("/", "/tmp", "/exchange", "/data", "/dev/shm", "/dev/pts", "/dev/mqueue", "/dev")
+OWN = ("/", "/tmp", "/exchange", "/handover", "/data", "/dev/shm", "/dev/pts", "/dev/mqueue", "/dev")
 ENGINE = ("/etc/hostname", "/etc/hosts", "/etc/resolv.conf")
 VIEWS = {"proc", "sysfs", "cgroup", "cgroup2", "tmpfs"}
 

@@ -28,6 +28,16 @@ class Outgoing:
     name: str
     content: bytes | Path
 
+    @contextmanager
+    def opened(self) -> Iterator[tuple[int, Iterable[bytes]]]:
+        """Its size and exactly that many bytes, in pieces. Raises DataError for a file that changes."""
+        if isinstance(self.content, bytes):
+            yield len(self.content), [self.content]
+            return
+        with _opened(self.content) as source:
+            before = os.fstat(source.fileno())
+            yield before.st_size, _pieces(source, before, self.content)
+
 
 class Parcel:
     """Iterating yields the tar stream of ``files`` and their folders. Raises DataError for a file that changes."""
@@ -49,12 +59,8 @@ class Parcel:
         yield bytes(2 * tarfile.BLOCKSIZE)
 
     def _member(self, file: Outgoing) -> Iterator[bytes]:
-        if isinstance(file.content, bytes):
-            yield from self._sent(file.name, len(file.content), [file.content])
-            return
-        with _opened(file.content) as source:
-            before = os.fstat(source.fileno())
-            yield from self._sent(file.name, before.st_size, _pieces(source, before, file.content))
+        with file.opened() as (size, pieces):
+            yield from self._sent(file.name, size, pieces)
 
     def _sent(self, name: str, size: int, pieces: Iterable[bytes]) -> Iterator[bytes]:
         digest = hashlib.sha256()

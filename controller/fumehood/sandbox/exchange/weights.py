@@ -1,7 +1,6 @@
 """What the header of a safetensors file says, believed only where the file bears it out. The tensors are not read."""
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from fumehood.sandbox.exchange.message import strict_json
@@ -16,20 +15,18 @@ _ITEM_BYTES = {
 }  # fmt: skip
 
 
-def count_parameters(path: Path) -> int:
-    """Parameters and buffers in a safetensors file: max(elements, bytes / 4), from its checked header.
+def count_parameters(head: bytes, size: int) -> int:
+    """Parameters and buffers in a safetensors file of ``size`` bytes, of which ``head`` is the beginning.
 
-    Bytes count too because an element of 8 bytes can carry two numbers. Raises Rejected for a header that is too long,
-    carries metadata, leaves gaps, overlaps or does not end where the file ends.
+    It is max(elements, bytes / 4), from the checked header: bytes count too because an element of 8 bytes can carry
+    two numbers. Raises Rejected for a header that is too long, carries metadata, leaves gaps, overlaps or does not end
+    where the file ends.
     """
-    size = path.stat().st_size
-    with path.open("rb") as file:
-        length = int.from_bytes(file.read(_LENGTH_BYTES), "little")
-        if not 2 <= length <= min(caps.SAFETENSORS_HEADER_BYTES, size - _LENGTH_BYTES):
-            raise Rejected("the weights file has a header of an impossible length")
-        raw = file.read(length)
+    length = int.from_bytes(head[:_LENGTH_BYTES], "little")
+    if not 2 <= length <= min(caps.SAFETENSORS_HEADER_BYTES, size - _LENGTH_BYTES):
+        raise Rejected("the weights file has a header of an impossible length")
     data_bytes = size - _LENGTH_BYTES - length
-    return max(_check_tensors(_table(raw), data_bytes), data_bytes // 4)
+    return max(_check_tensors(_table(head[_LENGTH_BYTES : _LENGTH_BYTES + length]), data_bytes), data_bytes // 4)
 
 
 def _table(raw: bytes) -> dict[str, Any]:
