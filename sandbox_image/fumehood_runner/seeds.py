@@ -7,9 +7,10 @@ does not watch the clock from outside, capture output or end processes: the supe
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
 from time import monotonic
-from typing import Any
+from typing import Any, Final
 
 import torch
 from torch import Tensor, nn
@@ -18,6 +19,8 @@ from fumehood_runner.arrays import ArrayError, read_array, write_float32
 from fumehood_runner.candidate import Candidate, load_candidate
 from fumehood_runner.eager import spare_the_compiler
 from fumehood_runner.failures import CandidateFailed, failure_of
+from fumehood_runner.memory import keep_freed_memory
+from fumehood_runner.memory_format import prefer_channels_last
 from fumehood_runner.outputs import answering, as_outputs, evaluating
 from fumehood_runner.randomness import choose_algorithms, row_order, seed_everything
 from fumehood_runner.recipe import settle
@@ -36,6 +39,10 @@ from fumehood_shared.messages import (
     TrainRequest,
     WorkerReport,
 )
+
+
+_LOADED_LATE: Final = ("encodings.utf_8_sig", "numpy.ctypeslib", "numpy.random")
+"""What Python loads when a seed first needs it: loaded once, before the seeds are forked."""
 
 
 @dataclass(frozen=True)
@@ -113,7 +120,10 @@ def warm_up_on_gpu() -> None:
 
 def _prepare_parent() -> None:
     torch.set_num_threads(1)
+    keep_freed_memory()
     spare_the_compiler()
+    for name in _LOADED_LATE:
+        import_module(name)
 
 
 def train_seed(request: TrainRequest, index: int, exchange: Path, data: Path, *, started: float) -> WorkerReport:
@@ -234,8 +244,11 @@ def _predictions(candidate: Candidate, model: nn.Module, inputs: Tensor, request
     found = torch.empty(len(inputs), request.num_outputs, dtype=torch.float32)
     done = 0
     with evaluating(model), torch.inference_mode():
+        form = torch.contiguous_format
+        if predict is None:  # a candidate's own predict may do with its inputs what a trial on a model does not show
+            form = prefer_channels_last(model, inputs[:2].to(request.device, copy=True), request)
         for batch in torch.split(inputs, request.batch_size):
-            on_device = batch.to(request.device)
+            on_device = batch.to(request.device, memory_format=form)
             raw = model(on_device) if predict is None else predict(model, on_device)
             found[done : done + len(batch)] = as_outputs(raw, len(batch), request, giver).float()
             done += len(batch)
