@@ -26,7 +26,7 @@ from fumehood_runner.randomness import choose_algorithms, row_order, seed_everyt
 from fumehood_runner.recipe import settle
 from fumehood_runner.summary import probe
 from fumehood_runner.trainer import Curve, Deadline, TrainingData, fit, thinned
-from fumehood_runner.weights import check_layout, layout_of, load_weights, save_weights
+from fumehood_runner.weights import Layout, check_layout, layout_of, load_weights, save_weights
 from fumehood_shared import caps, paths
 from fumehood_shared.messages import (
     Failure,
@@ -39,7 +39,6 @@ from fumehood_shared.messages import (
     TrainRequest,
     WorkerReport,
 )
-
 
 _LOADED_LATE: Final = ("encodings.utf_8_sig", "numpy.ctypeslib", "numpy.random")
 """What Python loads when a seed first needs it: loaded once, before the seeds are forked."""
@@ -57,7 +56,7 @@ class TrainingContext:
 
 
 @dataclass
-class _Story:
+class Story:
     """What is known of a seed so far; a failure on the way loses none of it."""
 
     index: int
@@ -132,7 +131,7 @@ def train_seed(request: TrainRequest, index: int, exchange: Path, data: Path, *,
     ``data`` holds ``inputs.bin`` and ``targets.bin``; ``started`` is ``time.monotonic()`` at the start signal. Raises
     ``ArrayError`` when those files are not as announced, and nothing for what the candidate does.
     """
-    _prepare_process(request, index)
+    prepare_process(request, index)
     if request.inputs.shape[0] != request.targets.shape[0]:
         raise ArrayError(f"{request.inputs.shape[0]} rows of inputs but {request.targets.shape[0]} of targets")
     order = row_order(request.seeds[index], request.inputs.shape[0])
@@ -140,7 +139,7 @@ def train_seed(request: TrainRequest, index: int, exchange: Path, data: Path, *,
         read_array(data / paths.array_file("inputs"), request.inputs, order),
         read_array(data / paths.array_file("targets"), request.targets, order),
     )
-    story = _Story(index, started)
+    story = Story(index, started)
     return _told(story, lambda: _train(request, story, exchange, rows))
 
 
@@ -150,13 +149,13 @@ def predict_seed(request: PredictRequest, index: int, exchange: Path, *, started
     Writes ``exchange/out/seed-INDEX/predictions.bin``: raw float32 N x C. Raises ``ArrayError`` when the inputs are not
     as announced or the weights are absent, and nothing for what the candidate does.
     """
-    _prepare_process(request, index)
+    prepare_process(request, index)
     inputs = read_array(exchange / paths.IN / paths.array_file("inputs"), request.inputs)
-    story = _Story(index, started)
+    story = Story(index, started)
     return _told(story, lambda: _predict(request, story, exchange, inputs))
 
 
-def _told(story: _Story, work: Callable[[], None]) -> WorkerReport:
+def _told(story: Story, work: Callable[[], None]) -> WorkerReport:
     """The story of ``work``, however it ended."""
     try:
         work()
@@ -165,15 +164,15 @@ def _told(story: _Story, work: Callable[[], None]) -> WorkerReport:
     return story.report(None)
 
 
-def _prepare_process(job: JobBase, index: int) -> None:
+def prepare_process(job: JobBase, index: int) -> None:
     """Before a byte of the candidate is read: its share of the threads, its seeds, torch's algorithms."""
     torch.set_num_threads(max(1, job.threads // job.at_once))
     choose_algorithms(job.deterministic)
     seed_everything(job.seeds[index].seed)
 
 
-def _train(request: TrainRequest, story: _Story, exchange: Path, rows: TrainingData) -> None:
-    candidate, model = _build(request, story, exchange)
+def _train(request: TrainRequest, story: Story, exchange: Path, rows: TrainingData) -> None:
+    candidate, model = build(request, story, exchange)
     if candidate.train is None:
         story.recipe = settle(candidate, request)
     built = layout_of(model)
@@ -184,11 +183,16 @@ def _train(request: TrainRequest, story: _Story, exchange: Path, rows: TrainingD
         model = _trained(candidate, model, data, request, story)
     finally:
         story.train_s = monotonic() - began
+    keep(model, built, exchange, story.index)
+
+
+def keep(model: nn.Module, built: Layout, exchange: Path, index: int) -> None:
+    """Write a trained model's weights for the predict room, or raise ``CandidateFailed``."""
     check_layout(built, layout_of(model))
-    save_weights(model, _seed_folder(exchange, story.index) / paths.WEIGHTS)
+    save_weights(model, _seed_folder(exchange, index) / paths.WEIGHTS)
 
 
-def _build(job: JobBase, story: _Story, exchange: Path) -> tuple[Candidate, nn.Module]:
+def build(job: JobBase, story: Story, exchange: Path) -> tuple[Candidate, nn.Module]:
     """Import, instantiate, move to the device, send the dummy batch through."""
     began = monotonic()
     try:
@@ -201,7 +205,7 @@ def _build(job: JobBase, story: _Story, exchange: Path) -> tuple[Candidate, nn.M
 
 
 def _trained(
-    candidate: Candidate, model: nn.Module, data: TrainingData, request: TrainRequest, story: _Story
+    candidate: Candidate, model: nn.Module, data: TrainingData, request: TrainRequest, story: Story
 ) -> nn.Module:
     seed = request.seeds[story.index].seed
     deadline = Deadline(story.started, request.deadline_s)
@@ -223,8 +227,8 @@ def _returned(candidate: Candidate, model: nn.Module, returned: Any) -> nn.Modul
     return returned
 
 
-def _predict(request: PredictRequest, story: _Story, exchange: Path, inputs: Tensor) -> None:
-    candidate, model = _build(request, story, exchange)
+def _predict(request: PredictRequest, story: Story, exchange: Path, inputs: Tensor) -> None:
+    candidate, model = build(request, story, exchange)
     story.summary = None  # the train room told it; a reply has a byte cap
     load_weights(model, exchange / paths.IN / paths.seed_weights(story.index))
     model = answering(model, request, candidate.train is not None)

@@ -13,7 +13,7 @@ from pydantic import TypeAdapter
 
 from fumehood_runner import lifeline, process
 from fumehood_runner.attest import Role, attest, initial_environment
-from fumehood_runner.crew import EXCHANGE, Crew, Job, write
+from fumehood_runner.crew import EXCHANGE, Crew, Job, Together, write
 from fumehood_shared import paths
 from fumehood_shared.messages import (
     EncodeReply,
@@ -66,6 +66,7 @@ def _warm_torch() -> None:
     from fumehood_runner.seeds import warm_up, warm_up_on_gpu
 
     (warm_up_on_gpu if gpus.are_here() else warm_up)()
+    import fumehood_runner.together  # noqa: F401  # not before torch's optimisers were spared their compiler
 
 
 def _keep_for_good() -> None:
@@ -99,22 +100,38 @@ def _prepare(started: float) -> Message:
 
 def _train(started: float) -> Message:
     from fumehood_runner.seeds import train_seed
+    from fumehood_runner.together import train_together
 
     request = TrainRequest.model_validate_json(_request())
     return _job_reply(
-        request, started, lambda index: train_seed(request, index, EXCHANGE, Path(paths.DATA), started=started)
+        request,
+        started,
+        lambda index: train_seed(request, index, EXCHANGE, Path(paths.DATA), started=started),
+        lambda: train_together(request, EXCHANGE, Path(paths.DATA), started=started),
     )
 
 
 def _predict(started: float) -> Message:
     from fumehood_runner.seeds import predict_seed
+    from fumehood_runner.together import predict_together
 
     request = PredictRequest.model_validate_json(_request())
-    return _job_reply(request, started, lambda index: predict_seed(request, index, EXCHANGE, started=started))
+    return _job_reply(
+        request,
+        started,
+        lambda index: predict_seed(request, index, EXCHANGE, started=started),
+        lambda: predict_together(request, EXCHANGE, started=started),
+    )
 
 
-def _job_reply(request: TrainRequest | PredictRequest, started: float, job: Job) -> JobReply:
-    crew = Crew(job, count=len(request.seeds), at_once=request.at_once, deadline=started + request.deadline_s)
+def _job_reply(request: TrainRequest | PredictRequest, started: float, job: Job, together: Together) -> JobReply:
+    crew = Crew(
+        job,
+        count=len(request.seeds),
+        at_once=request.at_once,
+        deadline=started + request.deadline_s,
+        together=together if request.may_run_together else None,
+    )
     first, *rest = (worker.report() for worker in crew.run())
     # The seeds' models are alike, and 64 long summaries would not fit into one result.
     reports = (first, *(report.model_copy(update={"summary": None}) for report in rest))

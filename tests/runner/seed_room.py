@@ -117,8 +117,8 @@ class Room:
     def train(self, seed: int = 0, order: int = 0, job: dict[str, Any] | None = None, **overrides: Any) -> WorkerReport:
         request = TrainRequest(
             **self.data.job(seed, order, **(job or {})),
-            inputs=_spec(self.data.inputs),
-            targets=_spec(self.data.targets),
+            inputs=spec(self.data.inputs),
+            targets=spec(self.data.targets),
             overrides={"epochs": 2, **overrides},
         )
         return train_seed(request, 0, self.train_exchange, self.volume, started=monotonic())
@@ -127,7 +127,7 @@ class Room:
         if self.weights.exists():
             shutil.copy(self.weights, self.predict_exchange / "in" / "weights-0.safetensors")
         job = self.data.job(seed, 0, **changes)
-        request = PredictRequest(**job, inputs=_spec(self.data.inputs), batch_size=batch_size)
+        request = PredictRequest(**job, inputs=spec(self.data.inputs), batch_size=batch_size)
         return predict_seed(request, 0, self.predict_exchange, started=monotonic())
 
     def predictions(self) -> torch.Tensor:
@@ -138,5 +138,5 @@ class Room:
         return float((self.predictions().argmax(1).numpy() == self.data.targets).mean())
 
 
-def _spec(array: NDArray[Any]) -> ArraySpec:
+def spec(array: NDArray[Any]) -> ArraySpec:
     return ArraySpec(dtype="float32" if array.dtype == np.dtype("<f4") else "int64", shape=array.shape)
