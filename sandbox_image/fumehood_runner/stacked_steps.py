@@ -97,7 +97,7 @@ class StackedSteps:
                 mixed.append(mixup(own))
         outputs = self._outputs(torch.stack([own for own, _, _ in mixed]))
         others = torch.stack([of[other] for of, (_, other, _) in zip(targets, mixed, strict=True)])
-        weight = torch.tensor([weight for _, _, weight in mixed], device=outputs.device)
+        weight = torch.stack([torch.full((), weight, device=outputs.device) for _, _, weight in mixed])
         return weight * self._loss(outputs, targets) + (1 - weight) * self._loss(outputs, others)
 
     def _augmented(self, inputs: Tensor) -> Iterator[Tensor]:

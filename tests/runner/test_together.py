@@ -3,15 +3,19 @@
 On a CPU, where the order of sums is the only difference, so that equality can be asked for closely.
 """
 
+import shutil
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import pytest
 import torch
 
 from fumehood_runner.randomness import Draws
-from fumehood_shared.messages import FailureKind
-from runner.seed_room import LINEAR, Data, blobs, images, line, tokens
+from fumehood_runner.seeds import predict_seed
+from fumehood_runner.together import predict_together
+from fumehood_shared.messages import FailureKind, PredictRequest, SeedSpec, WorkerReport
+from runner.seed_room import LINEAR, Data, blobs, images, line, spec, tokens
 from runner.together_room import SEEDS, SharedRoom
 
 pytestmark = pytest.mark.runner
@@ -106,6 +110,11 @@ CASES: dict[str, tuple[Data, str, dict[str, Any]]] = {
     "cnn": (images(), PLAIN, {}),
     "group norm": (images(), cnn("nn.GroupNorm(4, 8)"), {}),
     "batch norm": (images(), cnn("nn.BatchNorm2d(8)"), {}),
+    "larger images, where rounding moves values across a ReLU": (
+        images(rows=128, side=32, channels=3),
+        cnn("nn.BatchNorm2d(8)"),
+        {"batch_size": 64, "epochs": 1},
+    ),
     "batch norm without statistics": (images(), cnn("nn.BatchNorm2d(8, track_running_stats=False)"), {}),
     "dropout": (images(), cnn("nn.BatchNorm2d(8)", "nn.Dropout(0.3)"), {"augment": ["shift"]}),
     "dropout of channels": (images(), cnn("nn.Identity()", "nn.Dropout2d(0.3)"), {}),
@@ -131,14 +140,14 @@ def test_seeds_are_together_what_they_are_alone(tmp_path: Path, name: str) -> No
         assert (among.seeds_ran, among.alone_because, among.failure) == ("together", "", None)
         assert one.failure is None
         assert one.seeds_ran == "alone"
-        assert among.train_loss == pytest.approx(one.train_loss, rel=1e-4)
-        assert (among.summary, among.recipe, among.epochs, among.index) == (one.summary, one.recipe, 3, index)
+        assert among.train_loss == pytest.approx(one.train_loss, rel=1e-3 if "larger" in name else 1e-4)
+        assert (among.summary, among.recipe, among.epochs, among.index) == (one.summary, one.recipe, one.epochs, index)
         ours, theirs = room.weights(index)
         assert ours.keys() == theirs.keys()
         for tensor in theirs:
             # What normalisation takes out again gets gradients that are rounding alone, which Adam makes as large as
             # any: such a bias, and the mean that follows it, may be elsewhere.
-            loose = "batch norm" in name or name in ("dropout", "every augmentation")
+            loose = "Norm" in source
             free = loose and tensor in ("0.bias", "1.running_mean")
             assert torch.allclose(ours[tensor].float(), theirs[tensor].float(), rtol=2e-3, atol=2e-2 if free else 2e-4)
     losses = {report.train_loss for report in together}
@@ -240,6 +249,63 @@ def test_a_seed_that_overflows_is_run_alone_and_takes_none_along(tmp_path: Path)
         assert together[index].train_loss == pytest.approx(alone[index].train_loss, rel=1e-3)
         ours, theirs = room.weights(index)
         assert all(torch.allclose(ours[name], theirs[name], atol=1e-4) for name in theirs)
+
+
+class Predicting:
+    """A predict room of three seeds that were trained alone."""
+
+    def __init__(self, root: Path, source: str) -> None:
+        self.trained = SharedRoom(root, images(), source)
+        assert all(report.failure is None for report in self.trained.alone())
+        self.exchange = self.trained.alone_in.predict_exchange
+        data = self.trained.alone_in.data
+        for k in range(SEEDS):
+            weights = self.trained.alone_in.train_exchange / f"out/seed-{k}/weights.safetensors"
+            shutil.copy(weights, self.exchange / f"in/weights-{k}.safetensors")
+        job: dict[str, Any] = data.job(0, 0) | {"seeds": self.trained.request.seeds, "threads": SEEDS}
+        self.request = PredictRequest(**job, inputs=spec(data.inputs), batch_size=20)
+
+    def together(self) -> list[WorkerReport]:
+        return predict_together(self.request, self.exchange, started=monotonic())
+
+    def predictions(self) -> list[bytes | None]:
+        files = [self.exchange / f"out/seed-{k}/predictions.bin" for k in range(SEEDS)]
+        return [file.read_bytes() if file.exists() else None for file in files]
+
+
+def test_seeds_predict_in_one_process_what_they_predict_alone(tmp_path: Path) -> None:
+    room = Predicting(tmp_path, cnn("nn.BatchNorm2d(8)", "nn.Dropout(0.3)"))
+    for index, report in enumerate(room.together()):
+        assert (report.index, report.seeds_ran, report.failure) == (index, "together", None)
+    together = room.predictions()
+    assert len(set(together)) == SEEDS
+    for index in range(SEEDS):
+        assert predict_seed(room.request, index, room.exchange, started=monotonic()).failure is None
+    assert room.predictions() == together
+
+
+def test_a_candidate_that_predicts_itself_does_so_in_a_process_for_each_seed(tmp_path: Path) -> None:
+    room = Predicting(tmp_path, PLAIN + "\ndef predict(model, inputs):\n    return model(inputs)\n")
+    reports = room.together()
+    assert [(r.seeds_ran, r.alone_because) for r in reports] == [("alone", "the candidate predicts itself")] * SEEDS
+
+
+def test_a_seed_that_cannot_predict_is_left_to_fail_alone(tmp_path: Path) -> None:
+    room = Predicting(tmp_path, PLAIN)
+    (room.exchange / "in/weights-1.safetensors").write_bytes(b"nothing of the kind")
+    reports = room.together()
+    assert [report.seeds_ran for report in reports] == ["together", "alone", "together"]
+    assert "not a safetensors file" in reports[1].alone_because
+    assert [found is None for found in room.predictions()] == [False, True, False]
+
+
+@pytest.mark.parametrize(("device", "seeds", "may"), [("cuda", 2, True), ("cuda", 1, False), ("cpu", 3, False)])
+def test_only_several_seeds_on_a_gpu_are_tried_together(device: str, seeds: int, may: bool) -> None:
+    job: dict[str, Any] = blobs().job(0, 0) | {
+        "device": device,
+        "seeds": tuple(SeedSpec(seed=k, order=k) for k in range(seeds)),
+    }
+    assert PredictRequest(**job, inputs=spec(blobs().inputs)).may_run_together is may
 
 
 def test_draws_go_on_where_they_were_and_disturb_no_others() -> None:
