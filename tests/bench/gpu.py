@@ -24,6 +24,8 @@ from fumehood_shared import paths
 from fumehood_shared.messages import PredictRequest, SeedSpec, TrainRequest, WorkerReport
 
 ROUNDS: Final = 7
+ALONE_ROUNDS: Final = 3
+"""Of what begins with CUDA six times."""
 LONG_S: Final = 20.0
 """What the longer candidate is to take bare, three seeds one after another."""
 MANY: Final = 8
@@ -54,7 +56,8 @@ def _measure(runner: "Runner", bare: Callable[[dict[str, Any]], Any]) -> dict[st
         _say(f"evaluations of three seeds, round {number + 1} of {ROUNDS}")
         plain.append(bare({"seeds": 3, "epochs": 1})["seconds"])
         for way, taken in found.items():
-            taken.append(runner.evaluate(3, 1, way))
+            if way == "together" or number < ALONE_ROUNDS:
+                taken.append(runner.evaluate(3, 1, way))
     epochs = _epochs_for(LONG_S, bare)
     _say(f"a longer candidate, {epochs} epochs")
     long_bare = bare({"seeds": 3, "epochs": epochs})["seconds"]
@@ -94,7 +97,8 @@ def _many(runner: "Runner") -> dict[str, Any]:
     for number in range(MANY_ROUNDS):
         _say(f"one seed and {MANY}, round {number + 1} of {MANY_ROUNDS}")
         for name, (count, way) in counts.items():
-            found[name].append(runner.evaluate(count, MANY_EPOCHS, way))
+            if name != "many_alone" or number == 0:
+                found[name].append(runner.evaluate(count, MANY_EPOCHS, way))
     one = median(taken["whole_s"] for taken in found["one"])
     return {"many": MANY, "epochs": MANY_EPOCHS, **{name: _summary(taken, one) for name, taken in found.items()}}
 
