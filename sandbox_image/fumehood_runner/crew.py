@@ -12,8 +12,9 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -25,6 +26,8 @@ from fumehood_shared.messages import Failure, FailureKind, Message, WorkerReport
 
 Job = Callable[[int], Message]
 """Runs in a worker: takes the seed's index, returns what the worker reports."""
+Together = Callable[[], Sequence[WorkerReport]]
+"""Runs in one worker for all seeds; a report that says ``alone`` leaves its seed to be run by itself."""
 
 EXCHANGE: Final = Path(paths.EXCHANGE)
 _HEADING_BYTES = 32
@@ -45,6 +48,11 @@ class Worker:
     """Wait status; None while it runs, and for good if it was ended at the deadline."""
     out_of_time: bool = False
     kept: bytearray = field(default_factory=bytearray)
+    beside: int = 0
+    """How many other seeds ran in the same process."""
+    alone_because: str = ""
+    """Why a process of all seeds left this one to be run alone; its words."""
+    heard: WorkerReport | None = None
 
     @property
     def folder(self) -> Path:
@@ -68,39 +76,55 @@ class Worker:
 
     def report(self) -> WorkerReport:
         """Its own story where it left one, else the failure that the supervisor saw."""
-        raw = self.report_bytes()
+        told = self.told()
+        if told is None or (self.beside and told.seeds_ran == "alone"):
+            told = WorkerReport(index=self.index, failure=self.failure())
+        how = {"seeds_ran": "together" if self.beside else "alone", "alone_because": self.alone_because}
+        return told.model_copy(update={"index": self.index, **how})
+
+    def told(self) -> WorkerReport | None:
+        """What it says itself; read once, when the process is dead."""
+        raw = None if self.heard else self.report_bytes()
         if raw is not None:
             try:
-                report = WorkerReport.model_validate_json(raw)
+                self.heard = WorkerReport.model_validate_json(raw)
             except ValidationError:
-                return self._failed(
-                    Failure(kind=FailureKind.HOSTILE_OUTPUT, message="the worker's report is not valid")
-                )
-            return report.model_copy(update={"index": self.index})
-        return self._failed(self.failure())
+                why = Failure(kind=FailureKind.HOSTILE_OUTPUT, message="the worker's report is not valid")
+                self.heard = WorkerReport(index=self.index, failure=why, seeds_ran="together")
+        return self.heard
 
     def failure(self) -> Failure:
         if self.out_of_time:
             return Failure(kind=FailureKind.TIMEOUT, message="not finished at the deadline, and ended")
+        all_of_them = f" (the one process of all {self.beside + 1} seeds)" if self.beside else ""
         if self.status is not None and os.WIFSIGNALED(self.status):
-            return Failure(kind=FailureKind.CRASHED, message=f"ended by {_signal_name(os.WTERMSIG(self.status))}")
-        code = os.waitstatus_to_exitcode(self.status) if self.status is not None else None
-        return Failure(kind=FailureKind.CRASHED, message=f"exited with status {code} and without a report")
-
-    def _failed(self, failure: Failure) -> WorkerReport:
-        return WorkerReport(index=self.index, failure=failure)
+            how = f"ended by {_signal_name(os.WTERMSIG(self.status))}"
+        else:
+            code = os.waitstatus_to_exitcode(self.status) if self.status is not None else None
+            how = f"exited with status {code} and without a report"
+        return Failure(kind=FailureKind.CRASHED, message=how + all_of_them)
 
 
 class Crew:
-    """Runs ``job`` for ``count`` seeds in forked workers, ``at_once`` at a time, until ``deadline`` (monotonic)."""
+    """Runs ``job`` for ``count`` seeds in forked workers, ``at_once`` at a time, until ``deadline`` (monotonic).
 
-    def __init__(self, job: Job, *, count: int, at_once: int, deadline: float) -> None:
+    Where ``together`` is given, one worker runs that for all seeds first, and workers of their own get what it leaves.
+    """
+
+    def __init__(
+        self, job: Job, *, count: int, at_once: int, deadline: float, together: Together | None = None
+    ) -> None:
         self._job = job
+        self._together = together
         self._waiting = list(range(count))
+        self._alone_because: dict[int, str] = {}
         self._at_once = at_once
         self._deadline = deadline
         self._workers: list[Worker] = []
-        self._log_share = (caps.LOG_BYTES - count * _HEADING_BYTES) // (2 * count)
+        self._first: Worker | None = None
+        """The worker of all seeds; from its end on there is one for each of them in ``_workers``."""
+        logs = count + (together is not None)
+        self._log_share = (caps.LOG_BYTES - logs * _HEADING_BYTES) // (2 * logs)
 
     def run(self) -> list[Worker]:
         """Run all to their end; on return no other process of the room is alive and the log is written."""
@@ -108,7 +132,7 @@ class Crew:
         with process.out_of_reach(1, 2):
             self._work_until_the_end()
             self._note_ends(process.kill_everyone_else())
-        for worker in self._workers:
+        for worker in self._everyone():
             self._drain_what_is_left(worker)
         (EXCHANGE / _BALLAST).unlink(missing_ok=True)
         # A worker that put something in the way lost its log; the controller refuses what stands there.
@@ -128,27 +152,58 @@ class Crew:
 
     def _start_more(self, selector: selectors.BaseSelector) -> bool:
         """Fill the free places; True while anyone runs."""
+        if self._together is not None and self._first is None:
+            self._first = self._fork(self._waiting, self._together)
+            selector.register(self._first.log, selectors.EVENT_READ, self._first)
+        if self._first is not None and not self._workers:
+            if self._first.status is None:
+                return True
+            self._divide(self._first)
         running = sum(w.status is None for w in self._workers)
-        if self._waiting and self._workers and not running:
+        if self._waiting and (self._workers or self._first) and not running:
             # Whoever the seed before left behind holds memory, on a GPU all of it, that the next one is to have.
             process.kill_everyone_else()
         while self._waiting and running < self._at_once:
-            worker = self._fork(self._waiting.pop(0))
+            index = self._waiting.pop(0)
+            worker = self._fork([index], partial(self._one, index))
+            worker.alone_because = self._alone_because.get(index, "")
             self._workers.append(worker)
             selector.register(worker.log, selectors.EVENT_READ, worker)
             running += 1
         return running > 0
 
-    def _fork(self, index: int) -> Worker:
-        folder = EXCHANGE / paths.OUT / paths.seed_dir(index)
-        folder.mkdir(mode=0o700)
+    def _fork(self, seeds: Sequence[int], job: Callable[[], Sequence[Message]]) -> Worker:
+        folders = [EXCHANGE / paths.OUT / paths.seed_dir(index) for index in seeds]
+        for folder in folders:
+            folder.mkdir(mode=0o700)
         read, write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         os.set_blocking(write, True)
         pid = os.fork()
         if pid == 0:
-            _work(self._job, index, write, folder)
+            _work(job, write, folders)
         os.close(write)
-        return Worker(index=index, pid=pid, log=read)
+        return Worker(index=seeds[0], pid=pid, log=read)
+
+    def _one(self, index: int) -> Sequence[Message]:
+        return [self._job(index)]
+
+    def _divide(self, first: Worker) -> None:
+        """Each seed of the worker of all is one that it ran, or ended badly with, or left to be run alone."""
+        process.kill_everyone_else()
+        seeds, self._waiting = self._waiting, []
+        for index in seeds:
+            own = Worker(index=index, pid=first.pid, log=-1, status=first.status, out_of_time=first.out_of_time)
+            own.beside = len(seeds) - 1
+            left = own.told()
+            if first.status == 0 and left is not None and left.seeds_ran == "alone":
+                shutil.rmtree(own.folder)
+                self._alone_because[index] = left.alone_because
+                self._waiting.append(index)
+            else:
+                self._workers.append(own)
+
+    def _everyone(self) -> list[Worker]:
+        return [*([self._first] if self._first else []), *self._workers]
 
     def _handle(self, key: selectors.SelectorKey, selector: selectors.BaseSelector, wake: int) -> None:
         if key.data == "lifeline":
@@ -161,15 +216,17 @@ class Crew:
             selector.unregister(key.fd)
 
     def _note_ends(self, ended: Mapping[int, int]) -> None:
-        for worker in self._workers:
+        for worker in self._everyone():
             if worker.status is None and worker.pid in ended:
                 worker.status = ended[worker.pid]
 
     def _give_up_on_the_rest(self) -> None:
         """Whoever has not ended by itself when the loop ends is out of time, started or not."""
         self._note_ends(process.reap())
-        for worker in self._workers:
+        for worker in self._everyone():
             worker.out_of_time = worker.status is None
+        if self._first is not None and not self._workers:
+            self._divide(self._first)
         for index in self._waiting:
             self._workers.append(Worker(index=index, pid=-1, log=-1, out_of_time=True))
 
@@ -195,22 +252,23 @@ class Crew:
         return bool(chunk)
 
     def _log(self) -> bytes:
-        parts = [b"== worker %d\n%s\n" % (w.index, bytes(w.kept)) for w in self._workers if w.kept]
+        parts = [b"== worker %d\n%s\n" % (w.index, bytes(w.kept)) for w in self._everyone() if w.kept]
         return b"".join(parts)[: caps.LOG_BYTES]
 
 
-def _work(job: Job, index: int, log: int, folder: Path) -> None:
-    """Body of a worker; never returns."""
+def _work(job: Callable[[], Sequence[Message]], log: int, folders: Sequence[Path]) -> None:
+    """Body of a worker; never returns. ``job`` gives a report for each of ``folders``."""
     code = 1
     try:
         process.become_worker(log)
         # A worker ends without Python's own farewell, often by a signal: what was printed must be out by then.
         sys.stdout = open(1, "w", encoding="utf-8", errors="replace", buffering=1, closefd=False)  # noqa: SIM115
         worker = os.getpid()
-        report = job(index)
+        reports = job()
         # A candidate that forks returns here more than once.
         if os.getpid() == worker:
-            _leave(folder, report)
+            for folder, report in zip(folders, reports, strict=True):
+                _leave(folder, report)
             code = 0
             sys.stdout.flush()
     except BaseException:  # noqa: BLE001  # the last frame of the process: whatever it is, say so in the log and end

@@ -6,6 +6,8 @@ does not reach generators that a candidate makes for itself.
 
 import os
 import random
+from types import TracebackType
+from typing import Any
 
 import numpy as np
 import torch
@@ -32,6 +34,46 @@ def choose_algorithms(deterministic: bool) -> None:
     torch.set_deterministic_debug_mode("warn" if deterministic else "default")
     torch.backends.cudnn.deterministic = deterministic
     torch.backends.cudnn.benchmark = not deterministic
+
+
+def choose_precision(mixed: bool) -> None:
+    """Whether float32 products on a GPU may be rounded to TensorFloat-32 first; a CPU knows no such thing."""
+    torch.backends.cuda.matmul.allow_tf32 = mixed
+    torch.backends.cudnn.allow_tf32 = mixed
+
+
+class Draws:
+    """One seed's place in every global generator: ``with draws:`` goes on from there and remembers where it got to.
+
+    Made from the generators as they are. Device work is not waited for: a GPU's generator is counted on the host.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self._cuda = device.type == "cuda"
+        self._place = self._current()
+
+    def again(self) -> "Draws":
+        """The same place once more, to be left untouched by what is drawn here."""
+        copy = object.__new__(Draws)
+        copy._cuda, copy._place = self._cuda, self._place
+        return copy
+
+    def __enter__(self) -> None:
+        cpu, gpu, own, array = self._place
+        torch.set_rng_state(cpu)
+        if gpu is not None:
+            torch.cuda.set_rng_state(gpu)
+        random.setstate(own)
+        np.random.set_state(array)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._place = self._current()
+
+    def _current(self) -> tuple[Tensor, Tensor | None, Any, Any]:
+        gpu = torch.cuda.get_rng_state() if self._cuda else None
+        return torch.get_rng_state(), gpu, random.getstate(), np.random.get_state()
 
 
 def row_order(spec: SeedSpec, rows: int) -> Tensor:

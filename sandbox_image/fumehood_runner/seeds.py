@@ -7,9 +7,10 @@ does not watch the clock from outside, capture output or end processes: the supe
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
 from time import monotonic
-from typing import Any
+from typing import Any, Final
 
 import torch
 from torch import Tensor, nn
@@ -18,12 +19,14 @@ from fumehood_runner.arrays import ArrayError, read_array, write_float32
 from fumehood_runner.candidate import Candidate, load_candidate
 from fumehood_runner.eager import spare_the_compiler
 from fumehood_runner.failures import CandidateFailed, failure_of
+from fumehood_runner.memory import keep_freed_memory
+from fumehood_runner.memory_format import prefer_channels_last
 from fumehood_runner.outputs import answering, as_outputs, evaluating
 from fumehood_runner.randomness import choose_algorithms, row_order, seed_everything
 from fumehood_runner.recipe import settle
 from fumehood_runner.summary import probe
 from fumehood_runner.trainer import Curve, Deadline, TrainingData, fit, thinned
-from fumehood_runner.weights import check_layout, layout_of, load_weights, save_weights
+from fumehood_runner.weights import Layout, check_layout, layout_of, load_weights, save_weights
 from fumehood_shared import caps, paths
 from fumehood_shared.messages import (
     Failure,
@@ -36,6 +39,9 @@ from fumehood_shared.messages import (
     TrainRequest,
     WorkerReport,
 )
+
+_LOADED_LATE: Final = ("encodings.utf_8_sig", "numpy.ctypeslib", "numpy.random")
+"""What Python loads when a seed first needs it: loaded once, before the seeds are forked."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +56,7 @@ class TrainingContext:
 
 
 @dataclass
-class _Story:
+class Story:
     """What is known of a seed so far; a failure on the way loses none of it."""
 
     index: int
@@ -113,7 +119,10 @@ def warm_up_on_gpu() -> None:
 
 def _prepare_parent() -> None:
     torch.set_num_threads(1)
+    keep_freed_memory()
     spare_the_compiler()
+    for name in _LOADED_LATE:
+        import_module(name)
 
 
 @dataclass(frozen=True)
@@ -131,7 +140,7 @@ def train_seed(request: TrainRequest, index: int, folders: Folders, *, started: 
     The data folder holds ``inputs.bin`` and ``targets.bin``; ``started`` is ``time.monotonic()`` at the start signal.
     Raises ``ArrayError`` when those files are not as announced, and nothing for what the candidate does.
     """
-    _prepare_process(request, index)
+    prepare_process(request, index)
     if request.inputs.shape[0] != request.targets.shape[0]:
         raise ArrayError(f"{request.inputs.shape[0]} rows of inputs but {request.targets.shape[0]} of targets")
     order = row_order(request.seeds[index], request.inputs.shape[0])
@@ -139,7 +148,7 @@ def train_seed(request: TrainRequest, index: int, folders: Folders, *, started: 
         read_array(folders.data / paths.array_file("inputs"), request.inputs, order),
         read_array(folders.data / paths.array_file("targets"), request.targets, order),
     )
-    story = _Story(index, started)
+    story = Story(index, started)
     return _told(story, lambda: _train(request, story, folders, rows))
 
 
@@ -149,13 +158,13 @@ def predict_seed(request: PredictRequest, index: int, folders: Folders, *, start
     Writes ``out/seed-INDEX/predictions.bin`` there: raw float32 N x C. Raises ``ArrayError`` when the inputs are not
     as announced or the weights are absent, and nothing for what the candidate does.
     """
-    _prepare_process(request, index)
+    prepare_process(request, index)
     inputs = read_array(folders.exchange / paths.IN / paths.array_file("inputs"), request.inputs)
-    story = _Story(index, started)
+    story = Story(index, started)
     return _told(story, lambda: _predict(request, story, folders, inputs))
 
 
-def _told(story: _Story, work: Callable[[], None]) -> WorkerReport:
+def _told(story: Story, work: Callable[[], None]) -> WorkerReport:
     """The story of ``work``, however it ended."""
     try:
         work()
@@ -164,15 +173,15 @@ def _told(story: _Story, work: Callable[[], None]) -> WorkerReport:
     return story.report(None)
 
 
-def _prepare_process(job: JobBase, index: int) -> None:
+def prepare_process(job: JobBase, index: int) -> None:
     """Before a byte of the candidate is read: its share of the threads, its seeds, torch's algorithms."""
     torch.set_num_threads(max(1, job.threads // job.at_once))
     choose_algorithms(job.deterministic)
     seed_everything(job.seeds[index].seed)
 
 
-def _train(request: TrainRequest, story: _Story, folders: Folders, rows: TrainingData) -> None:
-    candidate, model = _build(request, story, folders.exchange)
+def _train(request: TrainRequest, story: Story, folders: Folders, rows: TrainingData) -> None:
+    candidate, model = build(request, story, folders.exchange)
     if candidate.train is None:
         story.recipe = settle(candidate, request)
     built = layout_of(model)
@@ -183,11 +192,16 @@ def _train(request: TrainRequest, story: _Story, folders: Folders, rows: Trainin
         model = _trained(candidate, model, data, request, story)
     finally:
         story.train_s = monotonic() - began
+    keep(model, built, folders.handover, story.index)
+
+
+def keep(model: nn.Module, built: Layout, handover: Path, index: int) -> None:
+    """Write a trained model's weights for the predict room, or raise ``CandidateFailed``."""
     check_layout(built, layout_of(model))
-    save_weights(model, folders.handover / paths.trained_weights(story.index))
+    save_weights(model, handover / paths.trained_weights(index))
 
 
-def _build(job: JobBase, story: _Story, exchange: Path) -> tuple[Candidate, nn.Module]:
+def build(job: JobBase, story: Story, exchange: Path) -> tuple[Candidate, nn.Module]:
     """Import, instantiate, move to the device, send the dummy batch through."""
     began = monotonic()
     try:
@@ -200,7 +214,7 @@ def _build(job: JobBase, story: _Story, exchange: Path) -> tuple[Candidate, nn.M
 
 
 def _trained(
-    candidate: Candidate, model: nn.Module, data: TrainingData, request: TrainRequest, story: _Story
+    candidate: Candidate, model: nn.Module, data: TrainingData, request: TrainRequest, story: Story
 ) -> nn.Module:
     seed = request.seeds[story.index].seed
     deadline = Deadline(story.started, request.deadline_s)
@@ -222,8 +236,8 @@ def _returned(candidate: Candidate, model: nn.Module, returned: Any) -> nn.Modul
     return returned
 
 
-def _predict(request: PredictRequest, story: _Story, folders: Folders, inputs: Tensor) -> None:
-    candidate, model = _build(request, story, folders.exchange)
+def _predict(request: PredictRequest, story: Story, folders: Folders, inputs: Tensor) -> None:
+    candidate, model = build(request, story, folders.exchange)
     story.summary = None  # the train room told it; a reply has a byte cap
     load_weights(model, _weights(request, story.index, folders))
     model = answering(model, request, candidate.train is not None)
@@ -249,8 +263,11 @@ def _predictions(candidate: Candidate, model: nn.Module, inputs: Tensor, request
     found = torch.empty(len(inputs), request.num_outputs, dtype=torch.float32)
     done = 0
     with evaluating(model), torch.inference_mode():
+        form = torch.contiguous_format
+        if predict is None:  # a candidate's own predict may do with its inputs what a trial on a model does not show
+            form = prefer_channels_last(model, inputs[:2].to(request.device, copy=True), request)
         for batch in torch.split(inputs, request.batch_size):
-            on_device = batch.to(request.device)
+            on_device = batch.to(request.device, memory_format=form)
             raw = model(on_device) if predict is None else predict(model, on_device)
             found[done : done + len(batch)] = as_outputs(raw, len(batch), request, giver).float()
             done += len(batch)

@@ -13,7 +13,7 @@ from pydantic import TypeAdapter
 
 from fumehood_runner import lifeline, process
 from fumehood_runner.attest import Role, attest, initial_environment
-from fumehood_runner.crew import EXCHANGE, Crew, Job, write
+from fumehood_runner.crew import EXCHANGE, Crew, Job, Together, write
 from fumehood_shared import paths
 from fumehood_shared.messages import (
     EncodeReply,
@@ -66,6 +66,7 @@ def _warm_torch() -> None:
     from fumehood_runner.seeds import warm_up, warm_up_on_gpu
 
     (warm_up_on_gpu if gpus.are_here() else warm_up)()
+    import fumehood_runner.together  # noqa: F401  # not before torch's optimisers were spared their compiler
 
 
 def _keep_for_good() -> None:
@@ -99,20 +100,38 @@ def _prepare(started: float) -> Message:
 
 def _train(started: float) -> Message:
     from fumehood_runner.seeds import Folders, train_seed
+    from fumehood_runner.together import train_together
 
     request = TrainRequest.model_validate_json(_request())
-    return _job_reply(request, started, lambda index: train_seed(request, index, Folders(), started=started))
+    return _job_reply(
+        request,
+        started,
+        lambda index: train_seed(request, index, Folders(), started=started),
+        lambda: train_together(request, Folders(), started=started),
+    )
 
 
 def _predict(started: float) -> Message:
     from fumehood_runner.seeds import Folders, predict_seed
+    from fumehood_runner.together import predict_together
 
     request = PredictRequest.model_validate_json(_request())
-    return _job_reply(request, started, lambda index: predict_seed(request, index, Folders(), started=started))
+    return _job_reply(
+        request,
+        started,
+        lambda index: predict_seed(request, index, Folders(), started=started),
+        lambda: predict_together(request, Folders(), started=started),
+    )
 
 
-def _job_reply(request: TrainRequest | PredictRequest, started: float, job: Job) -> JobReply:
-    crew = Crew(job, count=len(request.seeds), at_once=request.at_once, deadline=started + request.deadline_s)
+def _job_reply(request: TrainRequest | PredictRequest, started: float, job: Job, together: Together) -> JobReply:
+    crew = Crew(
+        job,
+        count=len(request.seeds),
+        at_once=request.at_once,
+        deadline=started + request.deadline_s,
+        together=together if request.may_run_together else None,
+    )
     workers = crew.run()
     first, *rest = (worker.report() for worker in workers)
     for worker in workers:

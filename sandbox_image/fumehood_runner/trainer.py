@@ -20,6 +20,7 @@ from fumehood_runner.failures import CandidateFailed
 from fumehood_runner.memory_format import prefer_channels_last
 from fumehood_runner.optimization import lr_factor, make_optimizer, set_lr
 from fumehood_runner.outputs import as_outputs, evaluating, scale_on
+from fumehood_runner.randomness import choose_precision
 from fumehood_shared.messages import FailureKind, Recipe, Task, TrainRequest
 
 _MIN_EVALUATION_BATCH: Final = 256
@@ -83,9 +84,9 @@ def fit(
         return
     if not model.training:
         model.train()
-    data, held_out = _split(_standardised(data, request), recipe.early_stop_fraction, seed)
+    data, held_out = _split(standardised(data, request), recipe.early_stop_fraction, seed)
     with torch.enable_grad():
-        steps = _Steps(model, data, recipe, request)
+        steps = Steps(model, data, recipe, request)
         best = _Best(recipe.early_stop_patience) if held_out else None
         began = monotonic()
         for _ in range(recipe.epochs):
@@ -100,26 +101,31 @@ def fit(
             best.restore(model)
 
 
-class _Steps:
+class Steps:
     """Passes over the data with one optimiser; counts steps for the learning-rate schedule."""
 
     def __init__(self, model: nn.Module, data: TrainingData, recipe: Recipe, request: TrainRequest) -> None:
         self.model, self.recipe, self.request = model, recipe, request
+        choose_precision(recipe.mixed_precision)
         self.format = prefer_channels_last(model, data.inputs[:2].clone(), request)
         self.data = data._replace(inputs=self._formatted(data.inputs))
         self.parameters = [p for p in model.parameters() if p.requires_grad]
         self.optimizer = make_optimizer(model, recipe)
-        self.steps = recipe.epochs * len(_batch_sizes(len(data.targets), recipe.batch_size))
+        self.steps = recipe.epochs * len(batch_sizes(len(data.targets), recipe.batch_size))
         self.step = 0
 
     def epoch(self) -> float:
         """One pass over the data in a fresh order; the mean loss per row."""
-        rows = len(self.data.targets)
         total = torch.zeros((), device=self.data.inputs.device)
+        for index in self.batches():
+            total += self.train(index) * len(index)
+        return float(total) / len(self.data.targets)
+
+    def batches(self) -> tuple[Tensor, ...]:
+        """Rows of each batch of an epoch, in an order drawn now."""
+        rows = len(self.data.targets)
         order = torch.randperm(rows, device="cpu").to(self.data.inputs.device)
-        for index in torch.split(order, _batch_sizes(rows, self.recipe.batch_size)):
-            total += self._train(self.data.rows(index)) * len(index)
-        return float(total) / rows
+        return torch.split(order, batch_sizes(rows, self.recipe.batch_size))
 
     def evaluate(self, data: TrainingData) -> float:
         """Mean loss per row, without label smoothing, in eval mode."""
@@ -131,9 +137,10 @@ class _Steps:
                 total += self._loss(outputs, targets, 0.0) * len(targets)
         return float(total) / len(data.targets)
 
-    def _train(self, batch: TrainingData) -> Tensor:
+    def train(self, index: Tensor) -> Tensor:
+        """One step on the rows of ``index``; their mean loss, on the device."""
         set_lr(self.optimizer, self.recipe.lr * lr_factor(self.recipe, self.step, self.steps))
-        loss = self._batch_loss(batch)
+        loss = self._batch_loss(self.data.rows(index))
         self.optimizer.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
         if self.recipe.grad_clip:
@@ -189,7 +196,7 @@ class _Best:
                     tensor.copy_(self.state[name])
 
 
-def _standardised(data: TrainingData, request: TrainRequest) -> TrainingData:
+def standardised(data: TrainingData, request: TrainRequest) -> TrainingData:
     """Regression targets as float32 N x T with mean 0 and standard deviation 1; classes stay."""
     if request.task is not Task.REGRESSION:
         return data
@@ -210,7 +217,7 @@ def _split(data: TrainingData, fraction: float, seed: int) -> tuple[TrainingData
     return data.rows(order[kept_back:]), data.rows(order[:kept_back])
 
 
-def _batch_sizes(rows: int, size: int) -> list[int]:
+def batch_sizes(rows: int, size: int) -> list[int]:
     """Sizes of the batches of an epoch; a last row alone joins the batch before it, as BatchNorm needs two."""
     sizes = [size] * (rows // size) + [rows % size] * (rows % size > 0)
     if len(sizes) > 1 and sizes[-1] == 1 < size:

@@ -98,7 +98,7 @@ def owners_of(state: Mapping[str, Tensor]) -> dict[str, str]:
 def _owner(name: str, sharing: list[str], state: Mapping[str, Tensor]) -> str:
     """The widest dense tensor among ``sharing`` that covers ``name``; of equals, the first."""
     start, end = _span(state[name])
-    covering = [n for n in sharing if _is_dense(state[n]) and _span(state[n])[0] <= start and end <= _span(state[n])[1]]
+    covering = [n for n in sharing if is_dense(state[n]) and _span(state[n])[0] <= start and end <= _span(state[n])[1]]
     return max(covering, key=lambda n: state[n].numel() * state[n].element_size()) if covering else name
 
 
@@ -109,8 +109,10 @@ def _span(tensor: Tensor) -> tuple[int, int]:
     return start, start + (last + 1) * tensor.element_size()
 
 
-def _is_dense(tensor: Tensor) -> bool:
+def is_dense(tensor: Tensor) -> bool:
     """Whether the tensor's elements fill its span, in whatever order."""
+    if not tensor.numel():
+        return True
     start, end = _span(tensor)
     return tensor.numel() * tensor.element_size() == end - start
 

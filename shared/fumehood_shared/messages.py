@@ -291,8 +291,13 @@ class JobBase(Message):
 
     @property
     def at_once(self) -> int:
-        """Seeds that run at the same time. On a GPU one after another, each with all of its memory."""
+        """Processes at the same time, one a seed. On a GPU one after another, each with all of its memory."""
         return len(self.seeds) if self.device == "cpu" else 1
+
+    @property
+    def may_run_together(self) -> bool:
+        """Whether one process is to try all seeds first: on a GPU one small model leaves most of it idle."""
+        return self.device == "cuda" and len(self.seeds) > 1
 
 
 class TrainRequest(JobBase):
@@ -313,7 +318,8 @@ class PredictRequest(JobBase):
     handed_over: Annotated[Row[Count], Field(max_length=caps.SEEDS)] = ()
     """Of each seed its place in the train request, by which its weights are found in the hand-over volume; empty where
     weights lie under ``in/``, as sent."""
-    batch_size: Annotated[int, Field(ge=1)] = 512
+    batch_size: Annotated[int, Field(ge=1)] = 128
+    """Rows at a time: few enough for what a model computes of them to stay in a processor's cache."""
 
 
 class FailureKind(StrEnum):
@@ -374,6 +380,10 @@ class WorkerReport(Message):
     predict_s: Seconds = 0.0
     started_after_s: Seconds = 0.0
     """From the start signal to the first training step."""
+    seeds_ran: Literal["alone", "together"] = "alone"
+    """``together``: in one process on a GPU, their models trained as one."""
+    alone_because: ShortText = ""
+    """Why seeds that might have run together did not."""
 
 
 class JobReply(Message):

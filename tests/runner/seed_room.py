@@ -1,6 +1,6 @@
 """A room's folders on disk, without a room: what the supervisor would have laid out for one seed."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -111,24 +111,27 @@ class Room:
             (exchange / "in" / "model.py").write_bytes(content)
 
     @property
+    def folders(self) -> Folders:
+        """Of the train room."""
+        return Folders(self.train_exchange, self.volume, self.handover)
+
+    @property
     def weights(self) -> Path:
         return self.handover / "seed-0" / "weights.safetensors"
 
     def train(self, seed: int = 0, order: int = 0, job: dict[str, Any] | None = None, **overrides: Any) -> WorkerReport:
         request = TrainRequest(
             **self.data.job(seed, order, **(job or {})),
-            inputs=_spec(self.data.inputs),
-            targets=_spec(self.data.targets),
+            inputs=spec(self.data.inputs),
+            targets=spec(self.data.targets),
             overrides={"epochs": 2, **overrides},
         )
-        folders = Folders(self.train_exchange, self.volume, self.handover)
-        return train_seed(request, 0, folders, started=monotonic())
+        return train_seed(request, 0, self.folders, started=monotonic())
 
     def predict(self, seed: int = 0, batch_size: int = 20, **changes: Any) -> WorkerReport:
         job = self.data.job(seed, 0, **changes)
-        request = PredictRequest(**job, inputs=_spec(self.data.inputs), batch_size=batch_size, handed_over=(0,))
-        folders = Folders(self.predict_exchange, self.volume, self.handover)
-        return predict_seed(request, 0, folders, started=monotonic())
+        request = PredictRequest(**job, inputs=spec(self.data.inputs), batch_size=batch_size, handed_over=(0,))
+        return predict_seed(request, 0, replace(self.folders, exchange=self.predict_exchange), started=monotonic())
 
     def predictions(self) -> torch.Tensor:
         path = self.predict_exchange / "out" / "seed-0" / "predictions.bin"
@@ -138,5 +141,5 @@ class Room:
         return float((self.predictions().argmax(1).numpy() == self.data.targets).mean())
 
 
-def _spec(array: NDArray[Any]) -> ArraySpec:
+def spec(array: NDArray[Any]) -> ArraySpec:
     return ArraySpec(dtype="float32" if array.dtype == np.dtype("<f4") else "int64", shape=array.shape)

@@ -13,7 +13,7 @@ import os, sys
 from pathlib import Path
 from time import monotonic
 import torch
-from fumehood_runner.seeds import Folders, train_seed, warm_up
+from fumehood_runner.seeds import train_seed, warm_up
 from runner.seed_room import Room, images
 from fumehood_shared.messages import SeedSpec, TrainRequest, ArraySpec
 
@@ -40,8 +40,7 @@ workers = []
 for index in range(3):
     pid = os.fork()
     if pid == 0:
-        folders = Folders(room.train_exchange, room.volume, room.handover)
-        report = train_seed(request, index, folders, started=monotonic())
+        report = train_seed(request, index, room.folders, started=monotonic())
         assert torch.get_num_threads() == 2, "six threads for three seeds"
         (root / f"report-{index}").write_text(report.model_dump_json())
         os._exit(0)

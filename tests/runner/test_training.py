@@ -108,6 +108,35 @@ def test_biases_norms_and_shared_weights_are_grouped_once() -> None:
     assert {n: decay[id(p)] for n, p in model.named_parameters()} == expected
 
 
+@pytest.mark.parametrize("optimizer", ["adamw", "adam", "sgd"])
+def test_a_step_is_torchs_own_in_whatever_order_of_memory(optimizer: Any) -> None:
+    """Also for a parameter with gaps, whose elements do not lie in memory as those of its gradient do."""
+
+    def model(gaps: bool) -> nn.Sequential:
+        torch.manual_seed(0)
+        net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Conv2d(4, 2, 3), nn.Flatten(), nn.Linear(32, 2))
+        net[0].weight = nn.Parameter(net[0].weight.detach().clone(memory_format=torch.channels_last))
+        if gaps:
+            net[3].weight = nn.Parameter(torch.randn(32, 4)[:, ::2].T)
+        return net
+
+    for gaps in (False, True):
+        ours, plain = model(gaps), model(gaps)
+        recipe = Recipe(optimizer=optimizer, lr=0.01)
+        step = make_optimizer(ours, recipe)
+        theirs = make_optimizer(plain, recipe)
+        for group in theirs.param_groups:
+            group["fused"], group["foreach"] = None, False
+        for _ in range(3):
+            for net, stepper in ((ours, step), (plain, theirs)):
+                stepper.zero_grad()
+                net(torch.linspace(-1, 1, 6 * 3 * 64).view(6, 3, 8, 8)).square().mean().backward()
+                stepper.step()
+        for one, other in zip(ours.parameters(), plain.parameters(), strict=True):
+            assert torch.allclose(one, other, atol=1e-6)
+        assert bool(step.param_groups[0]["fused"]) is not gaps
+
+
 @pytest.mark.parametrize("name", ["shift", "flip", "noise", "cutout"])
 def test_an_augmentation_changes_values_and_nothing_else(name: str) -> None:
     torch.manual_seed(0)
