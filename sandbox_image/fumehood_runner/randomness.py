@@ -43,9 +43,10 @@ def choose_precision(mixed: bool) -> None:
 
 
 class Draws:
-    """One seed's place in every global generator: ``with draws:`` goes on from there and remembers where it got to.
+    """One seed's place in the generators that training draws from, which are torch's and Python's.
 
-    Made from the generators as they are. Device work is not waited for: a GPU's generator is counted on the host.
+    Made from them as they are; ``with draws:`` goes on from there and remembers where it got to. Device work is not
+    waited for: a GPU's generator is counted on the host.
     """
 
     def __init__(self, device: torch.device) -> None:
@@ -59,21 +60,25 @@ class Draws:
         return copy
 
     def __enter__(self) -> None:
-        cpu, gpu, own, array = self._place
+        cpu, gpu, own = self._place
         torch.set_rng_state(cpu)
         if gpu is not None:
             torch.cuda.set_rng_state(gpu)
         random.setstate(own)
-        np.random.set_state(array)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._place = self._current()
 
-    def _current(self) -> tuple[Tensor, Tensor | None, Any, Any]:
-        gpu = torch.cuda.get_rng_state() if self._cuda else None
-        return torch.get_rng_state(), gpu, random.getstate(), np.random.get_state()
+    def _current(self) -> tuple[Tensor, Tensor | None, Any]:
+        return torch.get_rng_state(), torch.cuda.get_rng_state() if self._cuda else None, random.getstate()
+
+
+def outside_torch() -> object:
+    """Where Python's and numpy's global generators are; differs once either was drawn from."""
+    array: Any = np.random.get_state(legacy=False)
+    return random.getstate(), array["state"]["pos"], array["state"]["key"].tobytes(), array["has_gauss"]
 
 
 def row_order(spec: SeedSpec, rows: int) -> Tensor:

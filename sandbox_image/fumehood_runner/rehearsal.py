@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from typing import Final
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from fumehood_runner.randomness import outside_torch
 from fumehood_runner.stacked import Declined
 from fumehood_runner.stacked_steps import StackedSteps, Start
 from fumehood_runner.trainer import Steps, TrainingData
@@ -55,11 +56,21 @@ def _steps_alone(
         gradients = {n: p.grad.clone() for n, p in start.model.named_parameters() if p.grad is not None}
         buffers = {n: b.clone() for n, b in start.model.named_buffers()}
         losses += [float(steps.train(index)) for index in more]
+        _check_draws(start.model, steps.data.rows(first[:2]))
     start.model.zero_grad(set_to_none=True)
     with torch.no_grad():
         for tensor, old in zip(tensors, before, strict=True):
             tensor.copy_(old)
     return _Seen(losses, gradients, buffers), steps.format
+
+
+def _check_draws(model: nn.Module, rows: TrainingData) -> None:
+    """``vmap`` would draw once for all seeds what a model draws in Python, and for a while that may not show."""
+    before = outside_torch()
+    with torch.no_grad():
+        model(rows.inputs)
+    if outside_torch() != before:
+        raise Declined("the model draws from Python's or numpy's generator when it is called")
 
 
 def _steps_together(run: StackedSteps) -> Iterator[_Seen]:

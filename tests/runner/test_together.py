@@ -176,6 +176,19 @@ DECLINED: dict[str, tuple[Data, str, dict[str, Any], str]] = {
         {},
         "random",
     ),
+    **{
+        f"draws from {module}": (
+            blobs(),
+            MLP.replace("nn.Tanh()", "Rarely()").replace(
+                "def build",
+                "class Rarely(nn.Module):\n    def forward(self, x):\n"
+                f"        return 0 * x if {module}.random() < 1e-9 else x\n\ndef build",
+            ).replace("from torch", "import random\nimport numpy\nfrom torch"),
+            {},
+            "draws from Python's or numpy's generator",
+        )
+        for module in ("random", "numpy.random")
+    },
     "a seed of another shape": (
         blobs(),
         MLP.replace("from torch", "import random\nfrom torch").replace("16", "WIDE").replace(
