@@ -12,6 +12,7 @@ from typing import Any, Final
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from fumehood_runner.randomness import Draws
 from fumehood_runner.weights import owners_of, state_of
@@ -44,7 +45,8 @@ class Stacked:
 
     def __call__(self, inputs: Tensor) -> Tensor:
         """Outputs of every model, models x rows x ..., for inputs of every model; buffers change in place."""
-        with _drawing_apart(self.models[0], self.draws, self.form):
+        # Of the kernels for attention only the plain one can be mapped over models on a GPU.
+        with _drawing_apart(self.models[0], self.draws, self.form), sdpa_kernel(SDPBackend.MATH):
             found = vmap(self._one, randomness="error")(self.parameters, self.buffers, inputs)
         if not isinstance(found, Tensor):
             raise Declined(f"the model gives a {type(found).__name__}, not a tensor")
