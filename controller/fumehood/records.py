@@ -286,6 +286,8 @@ class RunSettings(Record):
     """UUIDs of the GPUs, or MIG instances, that train and predict rooms are given; none: the CPU."""
     overrides: dict[str, Any] = {}
     """Recipe fields that the user set; they win over every candidate's own."""
+    parallel: Annotated[int, Field(ge=1)] = 1
+    """How many candidates are under way at once."""
     keep: bool = True
     """False: of a finished run only reports, journal and winner stay."""
 
@@ -301,6 +303,7 @@ class RunSettings(Record):
             confidence_level=self.confidence_level,
             device=self.device,
             overrides=self.overrides,
+            parallel=self.parallel,
         )
 
 
@@ -313,6 +316,9 @@ class Design(Record):
     device: Literal["cpu", "cuda"]
     overrides: dict[str, Any] = {}
     """Recipe fields that win over a candidate's own."""
+    parallel: Annotated[int, Field(ge=1)] = 1
+    """How many candidates the machine's CPUs are shared among, whether or not so many are under way at a moment: the
+    number of a candidate's threads, which decides about last digits, follows from it."""
 
     @staticmethod
     def repetitions(seed: int, count: int) -> tuple[int, ...]:
@@ -355,6 +361,8 @@ class Run(Record):
     incumbent: int | None = None
     """Number of the iteration that is kept as the best so far; None before the first keep."""
     stopped_because: StopReason | None = None
+    abandoned: tuple[int, ...] = ()
+    """Numbers of the candidates that were under way when the search stopped: nothing is decided about them."""
     final: Sealed | None = None
     goal_achieved: bool | None = None
     """None while running, and where the goal has no target."""

@@ -16,7 +16,7 @@ from fumehood.data import seal
 from fumehood.errors import EngineError, UsageError
 from fumehood.evidence import check_unchanged
 from fumehood.executors.local import predictions_file
-from fumehood.journal import State, fold, read
+from fumehood.journal import State, fold, lines
 from fumehood.laboratory import Laboratory
 from fumehood.progress import Progress
 from fumehood.records import Dataset, Envelope, Iteration, MetricSummary, Record, RoomFacts, Run, SeedResult
@@ -60,7 +60,7 @@ def replay(directory: RunDirectory, number: int, progress: Progress) -> Replay:
     Raises UsageError for an iteration that was not judged, or whose data or source are not what the journal says;
     EngineError where there is no engine, or its image is not the run's.
     """
-    state = fold(read(directory.journal))
+    state = fold(lines(directory.journal))
     then, dataset = _judged(state.run, number), _dataset(state.run)
     _check_there(directory, state, then)
     with TemporaryDirectory(prefix="fumehood-replay-") as scratch, progress:

@@ -9,7 +9,7 @@ and predictions are put back into the data set's own order here.
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -78,11 +78,18 @@ class LocalExecutor:
     device: Literal["cpu", "cuda"]
     overrides: Mapping[str, Any]
     progress: Progress
+    evaluations: RoomGroup = field(default_factory=RoomGroup)
+    """Every group of rooms of an evaluation is within it."""
 
     def evaluate(self, job: Job, into: Path) -> Envelope:
         for name in ("weights", "predictions"):
             (into / name).mkdir(exist_ok=True)
-        return self._together(job, ("train", "predict"), lambda here, mates: here._train_and_predict(job, mates, into))
+        group = RoomGroup(within=self.evaluations)
+        roles: tuple[Role, ...] = ("train", "predict")
+        return self._together(job, roles, group, lambda here, mates: here._train_and_predict(job, mates, into))
+
+    def abandon(self) -> None:
+        self.evaluations.abandon()
 
     def predict(self, job: Job, split: Literal["validation", "test"], weights: Path, into: Path) -> Envelope:
         (into / "predictions").mkdir(parents=True, exist_ok=True)
@@ -92,12 +99,11 @@ class LocalExecutor:
                 results, facts = here._predict(room, job, mates, split, weights, into)
             return _Part(results, (facts,), "")
 
-        return self._together(job, ("predict",), work)
+        return self._together(job, ("predict",), RoomGroup(), work)
 
-    def _together(self, job: Job, roles: Sequence[Role], work: "_Work") -> Envelope:
+    def _together(self, job: Job, roles: Sequence[Role], group: RoomGroup, work: "_Work") -> Envelope:
         """``work`` for the seeds of each set of rooms, in rooms that are given up together if one goes wrong."""
         mates = self._room_mates(job)
-        group = RoomGroup()
         here = replace(self, host=replace(self.host, group=group))
         at_once = self.host.at_once(*roles) if len(mates) > 1 else 1
         return _joined(job, run_all([partial(work, here, seeds) for seeds in mates], at_once, group.abandon))

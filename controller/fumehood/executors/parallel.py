@@ -1,32 +1,64 @@
-"""Several tasks in threads, with one end for all: every result, or one failure after which no task runs any more."""
+"""Tasks in threads, with one end for all: however the block that holds them is left, none of them runs any more."""
 
 import signal
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
-from typing import TypeVar
+from types import TracebackType
+from typing import Generic, Self, TypeVar
 
+_K = TypeVar("_K")
 _T = TypeVar("_T")
 
 
-def run_all(tasks: Sequence[Callable[[], _T]], at_once: int, give_up: Callable[[], None]) -> list[_T]:
-    """The tasks' results, in their order; ``at_once`` run at a time.
+class Tasks(Generic[_K, _T]):
+    """Tasks under way, each known by its key; ``at_once`` run at a time, the others wait. For one thread to use.
 
-    The first failure of a task, or an interruption of this thread, keeps the waiting ones from starting, calls
-    ``give_up``, which is to make the running ones end, waits for them, and is raised.
+    Leaving the block keeps those that wait from starting, calls ``give_up``, which is to make the running ones end, and
+    waits for them. What they bring then is lost.
     """
-    with ThreadPoolExecutor(max_workers=at_once, thread_name_prefix="rooms") as pool:
-        futures: list[Future[_T]] = []
-        try:
-            with _uninterrupted():
-                futures += [pool.submit(task) for task in tasks]
-            for future in as_completed(futures):
-                future.result()
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            give_up()
-            raise
-    return [future.result() for future in futures]
+
+    def __init__(self, at_once: int, give_up: Callable[[], None]) -> None:
+        self._pool = ThreadPoolExecutor(max_workers=at_once, thread_name_prefix="rooms")
+        self._give_up = give_up
+        self._futures: dict[Future[_T], _K] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        if kind is not None or not all(future.done() for future in self._futures):
+            self._give_up()
+        self._pool.shutdown()
+
+    def __contains__(self, key: _K) -> bool:
+        """Whether a task is under way, or has ended and was not fetched by ``ended``."""
+        return key in self._futures.values()
+
+    def start(self, key: _K, task: Callable[[], _T]) -> None:
+        with _uninterrupted():
+            self._futures[self._pool.submit(task)] = key
+
+    def ended(self) -> tuple[_K, _T]:
+        """Wait until one of the tasks has ended: its key and its result, or what it raised is raised here."""
+        wait(self._futures, return_when=FIRST_COMPLETED)
+        future = next(future for future in self._futures if future.done())
+        return self._futures.pop(future), future.result()
+
+
+def run_all(tasks: Sequence[Callable[[], _T]], at_once: int, give_up: Callable[[], None]) -> list[_T]:
+    """The tasks' results, in their order.
+
+    The first failure of a task, or an interruption of this thread, ends all of them (see ``Tasks``) and is raised.
+    """
+    with Tasks[int, _T](at_once, give_up) as under_way:
+        for place, task in enumerate(tasks):
+            under_way.start(place, task)
+        results = dict(under_way.ended() for _ in tasks)
+    return [results[place] for place in range(len(tasks))]
 
 
 @contextmanager

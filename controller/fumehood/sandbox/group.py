@@ -13,9 +13,10 @@ class Abandoned(Exception):
 
 
 class RoomGroup:
-    """Safe to use from any thread."""
+    """Safe to use from any thread. What gives up the group that it is ``within`` gives up this one too."""
 
-    def __init__(self) -> None:
+    def __init__(self, within: "RoomGroup | None" = None) -> None:
+        self._within = within
         self._lock = threading.Lock()
         self._streams: set[Stream] = set()
         self._abandoned = False
@@ -24,13 +25,19 @@ class RoomGroup:
         """Raises Abandoned once the group is given up."""
         if self._abandoned:
             raise Abandoned
+        if self._within is not None:
+            self._within.check()
 
     def add(self, stream: Stream) -> None:
         with self._lock:
             self._streams.add(stream)
+        if self._within is not None:
+            self._within.add(stream)
         self.check()
 
     def discard(self, stream: Stream) -> None:
+        if self._within is not None:
+            self._within.discard(stream)
         with self._lock:
             self._streams.discard(stream)
 
