@@ -101,6 +101,7 @@ class Rooms:
         with self._change:
             self.under_way.add(job.number)
             self.most_at_once = max(self.most_at_once, len(self.under_way))
+            self._change.notify_all()
         try:
             envelope = self._evaluate(job, into)
             with self._change:

@@ -2,13 +2,23 @@
 
 import signal
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from queue import Empty, SimpleQueue
 from types import TracebackType
 from typing import Generic, Self, TypeVar
 
 _K = TypeVar("_K")
 _T = TypeVar("_T")
+_LISTEN_S = 0.5
+
+
+@dataclass(frozen=True)
+class _Ended(Generic[_K, _T]):
+    key: _K
+    result: Callable[[], _T]
+    """Returns what the task returned, or raises what it raised."""
 
 
 class Tasks(Generic[_K, _T]):
@@ -21,7 +31,9 @@ class Tasks(Generic[_K, _T]):
     def __init__(self, at_once: int, give_up: Callable[[], None]) -> None:
         self._pool = ThreadPoolExecutor(max_workers=at_once, thread_name_prefix="rooms")
         self._give_up = give_up
-        self._futures: dict[Future[_T], _K] = {}
+        self._under_way: set[_K] = set()
+        # Not the futures' own locks: Ctrl-C in the middle of waiting for several futures leaves them locked for ever.
+        self._ended: SimpleQueue[_Ended[_K, _T]] = SimpleQueue()
 
     def __enter__(self) -> Self:
         return self
@@ -30,23 +42,31 @@ class Tasks(Generic[_K, _T]):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._pool.shutdown(wait=False, cancel_futures=True)
-        if kind is not None or not all(future.done() for future in self._futures):
+        if self._under_way or kind is not None:
             self._give_up()
         self._pool.shutdown()
 
     def __contains__(self, key: _K) -> bool:
-        """Whether a task is under way, or has ended and was not fetched by ``ended``."""
-        return key in self._futures.values()
+        """Whether a task was started and not fetched by ``ended``."""
+        return key in self._under_way
 
     def start(self, key: _K, task: Callable[[], _T]) -> None:
+        self._under_way.add(key)
         with _uninterrupted():
-            self._futures[self._pool.submit(task)] = key
+            future = self._pool.submit(task)
+            future.add_done_callback(lambda done: self._ended.put(_Ended(key, done.result)))
 
     def ended(self) -> tuple[_K, _T]:
         """Wait until one of the tasks has ended: its key and its result, or what it raised is raised here."""
-        wait(self._futures, return_when=FIRST_COMPLETED)
-        future = next(future for future in self._futures if future.done())
-        return self._futures.pop(future), future.result()
+        ended = self._fetched()
+        self._under_way.discard(ended.key)
+        return ended.key, ended.result()
+
+    def _fetched(self) -> _Ended[_K, _T]:
+        while True:
+            # A signal that comes just before a wait begins does not interrupt it: it is heard when the wait is over.
+            with suppress(Empty):
+                return self._ended.get(timeout=_LISTEN_S)
 
 
 def run_all(tasks: Sequence[Callable[[], _T]], at_once: int, give_up: Callable[[], None]) -> list[_T]:
