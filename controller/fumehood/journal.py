@@ -18,6 +18,7 @@ from pydantic import Field, ValidationError
 from fumehood import chain
 from fumehood.chain import Break, Entry
 from fumehood.errors import PolicyError, UsageError
+from fumehood.history import longer
 from fumehood.policy import Policy, explain
 from fumehood.records import (
     Dataset,
@@ -346,7 +347,7 @@ def _decided(state: State, entry: Entry) -> State:
         decision=found.decision,
     )
     incumbent = pending.number if found.decision.verdict is Verdict.KEEP else state.run.incumbent
-    iterations = (*state.run.iterations, iteration)
+    iterations = longer(state.run.iterations, iteration)
     state = _with_run(state, iterations=iterations, incumbent=incumbent, stopped_because=found.decision.stop)
     return _with(state, pending=tuple(others))
 

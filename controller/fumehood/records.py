@@ -5,10 +5,11 @@ own story (``fumehood_shared.messages.WorkerReport``). The two are different typ
 other. No I/O here.
 """
 
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from fumehood_shared.messages import (
     ArraySpec,
@@ -357,7 +358,8 @@ class Run(Record):
     settings: RunSettings
     image: ImageFact | None = None
     dataset: Dataset | None = None
-    iterations: tuple[Iteration, ...] = ()
+    iterations: Annotated[Sequence[Iteration], AfterValidator(tuple)] = ()
+    """In the order of their numbers, which begin with 1."""
     incumbent: int | None = None
     """Number of the iteration that is kept as the best so far; None before the first keep."""
     stopped_because: StopReason | None = None
@@ -374,4 +376,6 @@ class Run(Record):
 
     def best(self) -> Iteration | None:
         """The incumbent's iteration, or None."""
-        return next((i for i in self.iterations if i.number == self.incumbent), None)
+        return (
+            None if self.incumbent is None else next(iter(self.iterations[self.incumbent - 1 : self.incumbent]), None)
+        )

@@ -82,17 +82,18 @@ class _Cache:
         self.study = self._new_study(self.space, self.goal.direction)
         self.tried: set[str] = set()
         """Identities."""
-        self._history: list[Iteration] = []
+        self._history: Sequence[Iteration] = ()
         self._best: tuple[Iteration, float] | None = None
         """The earliest iteration with the best rounded score, and that score."""
         self._measured = 0
 
     def learn(self, history: Sequence[Iteration]) -> None:
         """Take in what is new; start over where ``history`` does not continue what is known."""
-        if list(history[: len(self._history)]) != self._history:
+        if self._history and history[: len(self._history)] != self._history:
             self._forget()
         for iteration in history[len(self._history) :]:
             self._take_in(iteration)
+        self._history = history[:]
 
     def _take_in(self, iteration: Iteration) -> None:
         plan, settings = iteration.plan, _settings(iteration.plan, self.space)
@@ -104,7 +105,6 @@ class _Cache:
             self._measured += 1
             if self._best is None or (value - self._best[1]) * (1 if self.goal.direction == "max" else -1) > 0:
                 self._best = iteration, value
-        self._history.append(iteration)
 
     def why(self, candidate: Candidate) -> str:
         """Why a drawn candidate: compared with the best iteration so far."""
