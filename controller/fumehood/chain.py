@@ -147,7 +147,11 @@ def _wrong(entry: Entry, line: bytes, before: Entry | None, key: SigningKey | No
 
 def _is_as_written(entry: Entry, line: bytes) -> bool:
     try:
-        return _hash(entry.model_dump(exclude={"hash", "signature"})) == entry.hash and entry.line() == line
+        parts = _parts(dict(entry))
+        found = _joined({name: part for name, part in parts.items() if name not in ("hash", "signature")})
+        if entry.signature is None:
+            del parts["signature"]
+        return hashlib.sha256(found.encode()).hexdigest() == entry.hash and _joined(parts).encode() == line
     except (ValueError, RecursionError):  # numbers that are not finite or have thousands of digits
         return False
 
@@ -162,5 +166,16 @@ def _hash(fields: Mapping[str, Any]) -> str:
 
 def _canonical(fields: Mapping[str, Any]) -> str:
     """The line's own fields in alphabetical order; what is in them stays in the order that it has for readers."""
-    ordered = dict(sorted(fields.items()))
-    return json.dumps(ordered, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+    return _joined(_parts(fields))
+
+
+def _parts(fields: Mapping[str, Any]) -> dict[str, str]:
+    """Every field as JSON, which takes most of the time that a line takes."""
+    return {
+        name: json.dumps(value, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+        for name, value in sorted(fields.items())
+    }
+
+
+def _joined(parts: Mapping[str, str]) -> str:
+    return "{" + ",".join(f'"{name}":{part}' for name, part in parts.items()) + "}"
