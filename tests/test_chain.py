@@ -10,10 +10,12 @@ from fumehood import chain
 from fumehood.errors import UsageError
 from fumehood.journal import Journal
 from fumehood.signing import SigningKey
+from report import factories
 
 pytestmark = pytest.mark.unit
 KEY, OTHER = SigningKey(b"k" * 32), SigningKey(b"o" * 32)
 COUNT = 6
+STARTED = {"run_id": "r", "settings": factories.settings(), "policy": {}, "versions": {}}
 
 
 def written(key=None):
@@ -162,7 +164,7 @@ def test_the_key_is_not_shown():
 def test_a_signed_journal_goes_on_with_its_key_only(tmp_path):
     path = tmp_path / "journal.jsonl"
     with Journal(path, KEY) as journal:
-        journal.append("started", run_id="r")
+        journal.append("started", **STARTED)
     with Journal(path, KEY) as journal:
         journal.append("resumed")
     before = path.read_bytes()
@@ -175,7 +177,11 @@ def test_a_signed_journal_goes_on_with_its_key_only(tmp_path):
 
 def test_a_forged_line_stops_a_signed_run(tmp_path):
     path = tmp_path / "journal.jsonl"
-    path.write_bytes(b"".join(line + b"\n" for line in forged(written(KEY), 4, OTHER)))
+    with Journal(path, KEY) as journal:
+        journal.append("started", **STARTED)
+        for _ in range(5):
+            journal.append("resumed")
+    path.write_bytes(b"".join(line + b"\n" for line in forged(path.read_bytes().splitlines(), 4, OTHER)))
     with pytest.raises(UsageError, match=r"line 4 of journal.jsonl does not have the key's signature"):
         Journal(path, KEY)
 
@@ -183,7 +189,7 @@ def test_a_forged_line_stops_a_signed_run(tmp_path):
 def test_a_journal_begun_without_a_key_stays_unsigned(tmp_path):
     path = tmp_path / "journal.jsonl"
     with Journal(path) as journal:
-        journal.append("started", run_id="r")
+        journal.append("started", **STARTED)
     with Journal(path, KEY) as journal:
         journal.append("resumed")
         assert not journal.is_signed

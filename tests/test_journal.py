@@ -1,9 +1,12 @@
 """A journal cannot be altered unnoticed, survives being cut off, and says how far a run has come."""
 
 import json
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from fumehood import chain
+from fumehood import journal as journal_module
 from fumehood.errors import UsageError
 from fumehood.journal import Journal, fold, read
 from fumehood.records import (
@@ -103,7 +106,7 @@ def test_what_was_written_is_read_again(path):
     entries = read(path)
     assert [entry.number for entry in entries] == list(range(1, len(entries) + 1))
     with Journal(path) as journal:
-        assert journal.entries == entries
+        assert journal.state == fold(entries)
 
 
 def test_a_later_process_goes_on_with_the_chain(path):
@@ -181,7 +184,7 @@ def test_a_number_that_is_not_finite_is_not_written(tmp_path):
     with Journal(tmp_path / "j") as journal:
         with pytest.raises(ValueError, match="JSON"):
             journal.append("evaluated", wall_s=float("nan"))
-        assert journal.entries == []
+        assert read(tmp_path / "j") == []
     assert (tmp_path / "j").read_bytes() == b""
 
 
@@ -206,11 +209,127 @@ def test_the_state_moves_on_the_same_step_by_step(path):
 
 
 @pytest.mark.parametrize(
-    ("steps", "expected"), [(3, (None, None)), (4, (1, False)), (5, (1, True)), (6, (None, None)), (8, (2, False))]
+    ("steps", "expected"), [(3, []), (4, [(1, False)]), (5, [(1, True)]), (6, []), (8, [(2, False)])]
 )
 def test_a_step_that_was_begun_is_pending(path, steps, expected):
-    pending = fold(read(path)[:steps]).pending
-    assert (pending.number if pending else None, bool(pending.envelope) if pending else None) == expected
+    begun = [(pending.number, pending.envelope is not None) for pending in fold(read(path)[:steps]).pending]
+    assert begun == expected
+
+
+def several(journal):
+    """Three under way, of which the third and the first are evaluated."""
+    start(journal)
+    for number in (1, 2, 3):
+        journal.append("proposed", number=number, plan=PLAN, source_digest=str(number))
+    for number in (3, 1):
+        journal.append("evaluated", number=number, envelope=ENVELOPE)
+
+
+def keep(stop=None):
+    return {"score": a_score(0.8), "decision": Decision(verdict=Verdict.KEEP, reason="so", stop=stop)}
+
+
+def test_several_are_pending_at_once_and_evaluated_in_any_order(tmp_path):
+    with Journal(tmp_path / "j") as journal:
+        several(journal)
+        begun = fold(read(tmp_path / "j")).pending
+        assert [(p.number, p.source_digest, p.envelope is not None) for p in begun] == [
+            (1, "1", True), (2, "2", False), (3, "3", True),
+        ]  # fmt: skip
+        journal.append("decided", number=1, **keep())
+        state = fold(read(tmp_path / "j"))
+        assert ([i.number for i in state.run.iterations], [p.number for p in state.pending]) == ([1], [2, 3])
+
+
+def test_what_the_end_of_the_search_finds_under_way_is_told_and_not_decided(tmp_path):
+    with Journal(tmp_path / "j") as journal:
+        several(journal)
+        journal.append("decided", number=1, **keep(StopReason.GOAL_MET))
+        journal.append("abandoned", numbers=[2, 3])
+    state = fold(read(tmp_path / "j"))
+    assert (state.pending, state.run.abandoned) == ((), (2, 3))
+    assert [(p.number, p.envelope is not None) for p in state.abandoned] == [(2, False), (3, True)]
+    assert [i.number for i in state.run.iterations] == [1]
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        ("proposed", {"number": 5, "plan": PLAN, "source_digest": "d"}),
+        ("proposed", {"number": 3, "plan": PLAN, "source_digest": "d"}),
+        ("evaluated", {"number": 4, "envelope": ENVELOPE}),
+        ("evaluated", {"number": 0, "envelope": ENVELOPE}),
+        ("evaluated", {"number": 3, "envelope": ENVELOPE}),
+        ("decided", {"number": 2, **keep()}),
+        ("decided", {"number": 3, **keep()}),
+        ("abandoned", {"numbers": [1, 2, 3]}),
+    ],
+)
+def test_an_entry_about_another_candidate_than_it_can_be_is_refused(tmp_path, kind, body):
+    with Journal(tmp_path / "j") as journal:
+        several(journal)
+        journal.append(kind, **body)
+    with pytest.raises(UsageError, match="does not know"):
+        fold(read(tmp_path / "j"))
+
+
+@pytest.mark.parametrize("numbers", [[2], [3], [2, 3, 4], [1, 2, 3], []])
+def test_nothing_else_is_given_up_than_what_was_under_way(tmp_path, numbers):
+    with Journal(tmp_path / "j") as journal:
+        several(journal)
+        journal.append("decided", number=1, **keep(StopReason.GOAL_MET))
+        journal.append("abandoned", numbers=numbers)
+    with pytest.raises(UsageError, match="does not know"):
+        fold(read(tmp_path / "j"))
+
+
+class Clocks:
+    """A wall clock that somebody sets, and one that nobody does."""
+
+    def __init__(self, monkeypatch):
+        self.wall, self.ticks = datetime(2026, 11, 23, tzinfo=UTC), 100.0
+        told = self
+
+        class Wall(datetime):
+            @classmethod
+            def now(cls, zone=None):
+                return told.wall
+
+        monkeypatch.setattr(journal_module, "datetime", Wall)
+        monkeypatch.setattr(journal_module.time, "monotonic", lambda: told.ticks)
+
+    def pass_s(self, seconds):
+        self.wall += timedelta(seconds=seconds)
+        self.ticks += seconds
+
+
+@pytest.mark.parametrize("hours", [-3, 0, 3])
+def test_a_wall_clock_that_is_set_does_not_change_how_long_a_run_was_worked_on(tmp_path, monkeypatch, hours):
+    clocks = Clocks(monkeypatch)
+    with Journal(tmp_path / "j") as journal:
+        start(journal)
+        clocks.pass_s(10)
+        journal.append("image", sandbox=IMAGE, prepare=IMAGE)
+        clocks.wall += timedelta(hours=hours)
+        clocks.pass_s(20)
+        journal.append("exhausted")
+        clocks.pass_s(5)
+        assert journal.idle_s() == 5
+    assert fold(read(tmp_path / "j")).worked_s == 30
+    clocks.pass_s(1000)
+    with Journal(tmp_path / "j") as journal:
+        journal.append("resumed")
+        clocks.pass_s(7)
+        journal.append("finished", goal_achieved=None)
+    assert fold(read(tmp_path / "j")).worked_s == 37
+
+
+def test_a_line_that_bears_no_time_is_refused(tmp_path):
+    first = chain.follow(None, "started", {"run_id": "r", "settings": SETTINGS.model_dump(mode="json"), "policy": {},
+                                           "versions": {}}, None)  # fmt: skip
+    entry = chain.follow(first, "resumed", {}, None).model_copy(update={"at": "yesterday"})
+    with pytest.raises(UsageError, match="does not know"):
+        fold([first, entry])
 
 
 def test_an_opened_seal_is_remembered_before_it_is_measured(path):
@@ -223,9 +342,9 @@ def test_an_opened_seal_is_remembered_before_it_is_measured(path):
 def test_a_planner_with_nothing_left_ends_the_search(tmp_path):
     with Journal(tmp_path / "j") as journal:
         start(journal)
-        assert fold(journal.entries).run.stopped_because is None
+        assert fold(read(tmp_path / "j")).run.stopped_because is None
         journal.append("exhausted")
-        assert fold(journal.entries).run.stopped_because is StopReason.EXHAUSTED
+        assert fold(read(tmp_path / "j")).run.stopped_because is StopReason.EXHAUSTED
 
 
 def test_an_empty_journal_says_that_the_run_never_began():
@@ -252,11 +371,11 @@ def test_an_entry_that_makes_no_sense_there_is_refused(tmp_path, kind, body):
         start(journal)
         journal.append(kind, **body)
         with pytest.raises(UsageError, match="does not know"):
-            fold(journal.entries)
+            fold(read(tmp_path / "j"))
 
 
 def test_a_journal_that_begins_in_the_middle_is_refused(tmp_path):
     with Journal(tmp_path / "j") as journal:
         journal.append("resumed")
         with pytest.raises(UsageError, match="does not know"):
-            fold(journal.entries)
+            fold(read(tmp_path / "j"))

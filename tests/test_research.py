@@ -2,6 +2,7 @@
 
 import signal
 import threading
+import time
 import unicodedata
 from pathlib import Path
 
@@ -10,11 +11,13 @@ import pytest
 import hostile
 from fakes.rooms import CLASSES, FACTS, ROWS, Killed, Rooms, begin, go, labels
 from fumehood import interruption
+from fumehood.audit import audit
 from fumehood.cli import interrupt
-from fumehood.errors import UsageError
+from fumehood.errors import EngineError, UsageError
 from fumehood.executors import Job
 from fumehood.executors.local import predictions_file
 from fumehood.journal import read
+from fumehood.planning.search import SearchPlanner
 from fumehood.records import Envelope, SeedResult, StopReason, Verdict
 from fumehood_shared.messages import Failure, FailureKind
 
@@ -140,16 +143,16 @@ def test_a_budget_that_is_out_ends_the_search_after_the_candidate(tmp_path, targ
     assert run.final is not None
 
 
-class Deaf(Rooms):
+class Deaf(SearchPlanner):
     """A Ctrl-C comes while a destructor runs, out of which Python lets no exception."""
 
-    def evaluate(self, job: Job, into: Path) -> Envelope:
+    def propose(self, *question):
         class Destroyed:
             def __del__(self) -> None:
                 signal.raise_signal(signal.SIGINT)
 
         Destroyed()
-        return super().evaluate(job, into)
+        return super().propose(*question)
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
@@ -160,9 +163,153 @@ def test_an_interruption_that_python_swallows_ends_the_run_after_its_step(tmp_pa
     try:
         interrupt.arm()
         with pytest.raises(KeyboardInterrupt):
-            go(directory, Deaf(targets))
+            go(directory, Rooms(targets), planner=Deaf(seed=0))
     finally:
         signal.signal(signal.SIGINT, before)
-    assert [entry.kind for entry in read(directory.journal)][-1] == "evaluated"
+    assert [entry.kind for entry in read(directory.journal)][-1] == "proposed"
     monkeypatch.setattr(interruption, "_asked", threading.Event())
     assert go(directory, Rooms(targets)).finished_at is not None
+
+
+# ---- several candidates at once ----------------------------------------------------------------------------------
+
+SIX: dict[str, int] = {"max_iterations": 6, "parallel": 3}
+NEVER = 99
+
+
+@pytest.fixture(scope="module")
+def six(tmp_path_factory, targets):
+    """Six candidates, three at once, that nothing interrupted."""
+    return go(begin(tmp_path_factory.mktemp("six") / "run", targets, **SIX), Rooms(targets))
+
+
+def told(run):
+    """Everything about a run's candidates that does not tell one process from another."""
+    return [one.model_dump() for one in run.iterations]
+
+
+class Noting(SearchPlanner):
+    def __init__(self):
+        super().__init__(seed=0)
+        self.asked = []
+
+    def propose(self, goal, dataset, history, pending):
+        self.asked.append((len(history), len(pending)))
+        return super().propose(goal, dataset, history, pending)
+
+
+def test_a_candidate_is_proposed_when_the_first_of_those_under_way_is_decided(tmp_path, targets):
+    planner = Noting()
+    go(begin(tmp_path / "run", targets, **SIX), Rooms(targets, after={1: 3, 4: 6}), planner=planner)
+    assert planner.asked == [(0, 0), (0, 1), (0, 2), (1, 2), (2, 2), (3, 2)]
+
+
+def test_as_many_are_under_way_as_were_asked_for_and_no_more(tmp_path, targets):
+    rooms = Rooms(targets, after={1: 3})
+    go(begin(tmp_path / "run", targets, **SIX), rooms)
+    assert rooms.most_at_once == 3
+    alone = Rooms(targets)
+    go(begin(tmp_path / "alone", targets), alone)
+    assert alone.most_at_once == 1
+
+
+@pytest.mark.parametrize(
+    "after", [{1: 2, 2: 3}, {2: 1, 3: 2, 4: 3, 5: 4, 6: 5}, {1: 3, 4: 6, 2: 1}], ids=["late", "early", "mixed"]
+)
+def test_which_candidate_is_ready_first_changes_nothing(tmp_path, targets, six, after):
+    directory, rooms = begin(tmp_path / "run", targets, **SIX), Rooms(targets, after=after)
+    run = go(directory, rooms)
+    assert told(run) == told(six)
+    assert (run.incumbent, run.final.score) == (six.incumbent, six.final.score)
+    journalled = [entry.body["number"] for entry in read(directory.journal) if entry.kind == "evaluated"]
+    assert sorted(journalled) == sorted(rooms.evaluated) == [1, 2, 3, 4, 5, 6]
+    assert all(rooms.evaluated.index(late) > rooms.evaluated.index(early) for late, early in after.items())
+
+
+def test_no_candidate_is_begun_that_could_not_be_decided(tmp_path, targets):
+    rooms = Rooms(targets, after={1: 4})
+    run = go(begin(tmp_path / "run", targets, parallel=9), rooms)
+    assert ([i.number for i in run.iterations], run.abandoned) == ([1, 2, 3, 4], ())
+    assert sorted(rooms.evaluated) == [1, 2, 3, 4]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("lines", range(1, 22))
+def test_a_run_of_several_at_once_killed_after_any_line_ends_as_if_it_had_not_been(tmp_path, targets, six, lines):
+    directory, rooms = begin(tmp_path / "run", targets, **SIX), Rooms(targets)
+    with pytest.raises(Killed):
+        go(directory, rooms, lines_to_live=lines)
+    assert rooms.under_way == set()
+    run = go(directory, rooms)
+    assert told(run) == told(six)
+    assert (run.final.score, run.goal_achieved, rooms.tested) == (six.final.score, six.goal_achieved, 1)
+
+
+class Endless(Rooms):
+    """Every candidate but the first waits until it is given up."""
+
+    def __init__(self, targets):
+        super().__init__(targets, after=dict.fromkeys(range(2, 10), NEVER))
+
+
+def test_what_is_under_way_when_the_goal_is_met_is_given_up_and_told(tmp_path, targets):
+    rooms, directory = Endless(targets), begin(tmp_path / "run", targets, target=0.3, **SIX)
+    run = go(directory, rooms)
+    assert (rooms.under_way, rooms.evaluated) == (set(), [1])
+    assert ([i.number for i in run.iterations], run.abandoned) == ([1], (2, 3))
+    assert (run.stopped_because, run.goal_achieved) == (StopReason.GOAL_MET, True)
+    assert "Iterations 2, 3 were under way" in (directory.reports / "research_summary.md").read_text()
+    assert audit(directory.path).passed
+
+
+@pytest.mark.parametrize("lines", range(5, 10))
+def test_what_was_given_up_stays_so_however_the_run_is_killed_after_that(tmp_path, targets, lines):
+    """Of the lines, the fifth is the decision that stops the search."""
+    rooms, directory = Endless(targets), begin(tmp_path / "run", targets, target=0.3, **SIX)
+    with pytest.raises(Killed):
+        go(directory, rooms, lines_to_live=lines)
+    assert audit(directory.path).passed
+    run = go(directory, rooms)
+    assert (len(run.iterations), run.abandoned, rooms.tested) == (1, (2, 3), 1)
+    assert audit(directory.path).passed
+
+
+class Broken(Endless):
+    """The engine fails under the third candidate, while the others are under way."""
+
+    def _evaluate(self, job, into):
+        if job.number == 3:
+            with self._change:
+                self._change.wait_for(lambda: len(self.under_way) == 3)
+            raise EngineError("the engine is gone", "start it")
+        return super()._evaluate(job, into)
+
+
+def test_a_failure_of_the_engine_ends_every_room_and_the_run_goes_on_later(tmp_path, targets, six):
+    rooms, directory = Broken(targets), begin(tmp_path / "run", targets, **SIX)
+    with pytest.raises(EngineError, match="the engine is gone"):
+        go(directory, rooms)
+    assert rooms.under_way == set()
+    assert told(go(directory, Rooms(targets))) == told(six)
+
+
+def test_an_interruption_ends_every_room_and_the_run_goes_on_later(tmp_path, targets, six):
+    rooms, directory = Endless(targets), begin(tmp_path / "run", targets, **SIX)
+    main = threading.main_thread().ident
+
+    def interrupts():
+        while rooms.under_way != {2, 3, 4}:
+            time.sleep(0.001)
+        signal.pthread_kill(main, signal.SIGINT)
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    thread = threading.Thread(target=interrupts)
+    try:
+        thread.start()
+        with pytest.raises(KeyboardInterrupt):
+            go(directory, rooms)
+    finally:
+        thread.join()
+        signal.signal(signal.SIGINT, before)
+    assert rooms.under_way == set()
+    assert told(go(directory, Rooms(targets))) == told(six)

@@ -17,7 +17,7 @@ from fumehood import rooms, text
 from fumehood.data import order, seal, specs
 from fumehood.errors import DataError, InternalError, NoCandidateError, UsageError
 from fumehood.executors.local import job_fields, weights_file
-from fumehood.journal import fold, read
+from fumehood.journal import fold, lines
 from fumehood.records import Dataset, Iteration
 from fumehood.run_directory import RunDirectory
 from fumehood.sandbox import exchange
@@ -70,7 +70,7 @@ def predict(directory: RunDirectory, spec_text: str, gpus: str | None = None) ->
     Raises UsageError for a run that is not finished or was altered, DataError for rows that do not fit the training
     data, NoCandidateError if the run has no winner or it fails on these rows.
     """
-    state = fold(read(directory.journal))
+    state = fold(lines(directory.journal))
     policy, dataset, winner = state.limits(), state.run.dataset, state.run.best()
     if state.run.finished_at is None:
         raise UsageError(f"the run in {directory.path} is not finished", f"fumehood resume {directory.path}")

@@ -6,7 +6,9 @@ on opening. Everything else that is shown of a run is derived from here (``fold`
 
 import json
 import os
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -14,8 +16,9 @@ from typing import Any, Self, TypeVar
 from pydantic import Field, ValidationError
 
 from fumehood import chain
-from fumehood.chain import Entry
+from fumehood.chain import Break, Entry
 from fumehood.errors import PolicyError, UsageError
+from fumehood.history import longer
 from fumehood.policy import Policy, explain
 from fumehood.records import (
     Dataset,
@@ -40,7 +43,11 @@ _R = TypeVar("_R", bound=Record)
 
 
 class Journal:
-    """Append-only; a context manager that closes the file."""
+    """Append-only; a context manager that closes the file.
+
+    Lines carry the time that the wall clock showed on opening, counted on by a clock that nobody sets: what lies
+    between two lines of one process is time that passed.
+    """
 
     def __init__(self, path: Path, key: SigningKey | None = None) -> None:
         """Open or create; verifies the whole chain and cuts off an unfinished last line.
@@ -48,10 +55,19 @@ class Journal:
         A new journal is signed where there is a ``key``; an old one stays as it began. Raises UsageError naming the
         line that was changed, cut or put elsewhere, and for a signed journal without its key.
         """
-        self.entries = _verified(path, key) if path.exists() else []
-        self._key = _key_of(self.entries, key)
+        self.state: State | None = None
+        """What the lines lead to that were there on opening; None in a new journal."""
+        self._last: Entry | None = None
+        self._key = key
         if path.exists():
+            for entry in lines(path, key):
+                if self._last is None:
+                    self._key = _key_of(entry, key)
+                self.state = fold([entry], self.state)
+                self._last = entry
             _cut_unfinished(path)
+        self._opened, self._ticks = datetime.now(UTC), time.monotonic()
+        self._written = self._ticks
         self._file = path.open("ab")
         _sync(path.parent)
 
@@ -67,38 +83,47 @@ class Journal:
     def is_signed(self) -> bool:
         return self._key is not None
 
-    def append(self, kind: str, **body: Record | str | float | Mapping[str, Any] | None) -> Entry:
+    def append(self, kind: str, **body: Record | str | float | Mapping[str, Any] | Sequence[int] | None) -> Entry:
         """Write one entry; it is on disk when this returns."""
         plain = {
             name: value.model_dump(mode="json") if isinstance(value, Record) else value for name, value in body.items()
         }
-        if not self.entries and self._key:
+        if self._last is None and self._key:
             plain[chain.SIGNED_WITH] = self._key.name
-        entry = chain.follow(self.entries[-1] if self.entries else None, kind, plain, self._key)
+        now = time.monotonic()
+        entry = chain.follow(self._last, kind, plain, self._key, self._opened + timedelta(seconds=now - self._ticks))
         self._file.write(entry.line() + b"\n")
         self._file.flush()
         os.fsync(self._file.fileno())
-        self.entries.append(entry)
+        self._last, self._written = entry, now
         return entry
+
+    def idle_s(self) -> float:
+        """Seconds since the last line of this process, or since it opened the journal."""
+        return time.monotonic() - self._written
+
+
+def lines(path: Path, key: SigningKey | None = None) -> Iterator[Entry]:
+    """The complete entries, one after the other, with their chain verified.
+
+    Raises UsageError at the first line that is wrong, naming it.
+    """
+    with path.open("rb") as file:
+        complete = (line[:-1] for line in file if line.endswith(b"\n"))
+        for found in chain.checked(complete, key):
+            if isinstance(found, Break):
+                raise UsageError(str(found), "the journal was altered; take it from a backup")
+            yield found
 
 
 def read(path: Path) -> list[Entry]:
-    """All complete entries, with their chain verified. Raises UsageError naming the first line that is wrong."""
-    return _verified(path, None)
+    """All of them at once."""
+    return list(lines(path))
 
 
-def _verified(path: Path, key: SigningKey | None) -> list[Entry]:
-    found = chain.verify(path.read_bytes(), key)
-    if found.breaks:
-        raise UsageError(str(found.breaks[0]), "the journal was altered; take it from a backup")
-    return found.entries
-
-
-def _key_of(entries: list[Entry], key: SigningKey | None) -> SigningKey | None:
+def _key_of(first: Entry, key: SigningKey | None) -> SigningKey | None:
     """The key to go on with: a run is signed from its first line to its last, or not at all."""
-    if not entries:
-        return key
-    name = chain.signed_with(entries[0])
+    name = chain.signed_with(first)
     if name is None:
         return None
     if key is None or key.name != name:
@@ -120,9 +145,11 @@ def _sync(folder: Path) -> None:
 
 
 def _cut_unfinished(path: Path) -> None:
-    content = path.read_bytes()
-    end = content.rfind(b"\n") + 1
-    if end < len(content):
+    end = 0
+    with path.open("rb") as file:
+        for line in file:
+            end += len(line) if line.endswith(b"\n") else 0
+    if end < path.stat().st_size:
         os.truncate(path, end)
 
 
@@ -130,7 +157,7 @@ def _cut_unfinished(path: Path) -> None:
 
 
 class Pending(Record):
-    """How far the iteration goes that was begun last and not decided."""
+    """How far an iteration goes that was begun and not decided."""
 
     number: int
     plan: Plan
@@ -156,8 +183,23 @@ class Prepared(Record):
 
 
 class Evaluated(Record):
+    number: int | None = None
+    """None in journals of versions that tried one candidate at a time: it is that one's."""
     envelope: Envelope
     files: dict[str, str] = Field(default={})
+
+
+class Decided(Record):
+    number: int | None = None
+    """As above."""
+    score: Score | None
+    decision: Decision
+
+
+class Abandoned(Record):
+    """The search stopped while these were under way, and nothing is decided about them."""
+
+    numbers: tuple[int, ...]
 
 
 class Opened(Record):
@@ -176,7 +218,14 @@ class State(Record):
 
     run: Run
     policy: dict[str, Any]
-    pending: Pending | None = None
+    at: str
+    """Time of the last line."""
+    worked_s: float = 0.0
+    """Seconds that processes have worked on the run, up to its last line; pauses before a resumption are left out."""
+    pending: tuple[Pending, ...] = ()
+    """Begun and not decided, in the order of their numbers, which is that in which they are decided."""
+    abandoned: tuple[Pending, ...] = ()
+    """As far as they went when the search stopped."""
     test_envelope: Envelope | None = None
     """Predictions on the sealed inputs are on disk; the labels were not used for them."""
     prepare_image: ImageFact | None = None
@@ -202,9 +251,9 @@ def fold(entries: Iterable[Entry], state: State | None = None) -> State:
     """
     try:
         for entry in entries:
-            state = _started(entry) if state is None else _STEPS[entry.kind](state, entry)
+            state = _started(entry) if state is None else _worked(_STEPS[entry.kind](state, entry), entry)
             state = _with_run(state, head=entry.hash)
-    except (KeyError, ValidationError) as error:
+    except (KeyError, ValueError) as error:
         raise UsageError(
             f"the journal holds an entry that this version does not know ({type(error).__name__})",
             "use the version of fumehood that wrote it",
@@ -227,7 +276,18 @@ def _started(entry: Entry) -> State:
         settings=_value(RunSettings, body["settings"]),
         versions=body["versions"],
     )
-    return State(run=run, policy=body["policy"])
+    return State(run=run, policy=body["policy"], at=entry.at)
+
+
+def _worked(state: State, entry: Entry) -> State:
+    """Clocks of versions that did not count on by themselves may have been set back between two lines."""
+    passed = (_time(entry.at) - _time(state.at)).total_seconds()
+    spent = 0.0 if entry.kind == "resumed" else max(passed, 0.0)
+    return _with(state, at=entry.at, worked_s=state.worked_s + spent)
+
+
+def _time(text: str) -> datetime:
+    return datetime.fromisoformat(text).astimezone(UTC)
 
 
 def _with(state: State, **changes: Any) -> State:
@@ -254,36 +314,49 @@ def _prepared(state: State, entry: Entry) -> State:
 
 
 def _proposed(state: State, entry: Entry) -> State:
-    return _with(state, pending=_value(Pending, entry.body))
+    begun = _value(Pending, entry.body)
+    if begun.number != len(state.run.iterations) + len(state.pending) + 1:
+        raise KeyError(entry.kind)
+    return _with(state, pending=(*state.pending, begun))
 
 
 def _evaluated(state: State, entry: Entry) -> State:
-    if state.pending is None:
-        raise KeyError(entry.kind)
     found = _value(Evaluated, entry.body)
-    files = state.pending.files | found.files
-    return _with(state, pending=state.pending.model_copy(update={"envelope": found.envelope, "files": files}))
+    place = 0 if found.number is None else found.number - len(state.run.iterations) - 1
+    if not 0 <= place < len(state.pending) or state.pending[place].envelope is not None:
+        raise KeyError(entry.kind)
+    begun = state.pending[place]
+    done = begun.model_copy(update={"envelope": found.envelope, "files": begun.files | found.files})
+    return _with(state, pending=(*state.pending[:place], done, *state.pending[place + 1 :]))
 
 
 def _decided(state: State, entry: Entry) -> State:
-    pending = state.pending
-    if pending is None or pending.envelope is None:
+    if not state.pending or state.pending[0].envelope is None:
         raise KeyError(entry.kind)
-    decision = _value(Decision, entry.body["decision"])
-    score = entry.body["score"]
+    pending, *others = state.pending
+    found = _value(Decided, entry.body)
+    if found.number not in (None, pending.number):
+        raise KeyError(entry.kind)
     iteration = Iteration(
         number=pending.number,
         plan=pending.plan,
         source_digest=pending.source_digest,
         files=pending.files,
         envelope=pending.envelope,
-        score=_value(Score, score) if score else None,
-        decision=decision,
+        score=found.score,
+        decision=found.decision,
     )
-    incumbent = pending.number if decision.verdict is Verdict.KEEP else state.run.incumbent
-    iterations = (*state.run.iterations, iteration)
-    state = _with_run(state, iterations=iterations, incumbent=incumbent, stopped_because=decision.stop)
-    return _with(state, pending=None)
+    incumbent = pending.number if found.decision.verdict is Verdict.KEEP else state.run.incumbent
+    iterations = longer(state.run.iterations, iteration)
+    state = _with_run(state, iterations=iterations, incumbent=incumbent, stopped_because=found.decision.stop)
+    return _with(state, pending=tuple(others))
+
+
+def _abandoned(state: State, entry: Entry) -> State:
+    numbers = _value(Abandoned, entry.body).numbers
+    if state.run.stopped_because is None or numbers != tuple(begun.number for begun in state.pending):
+        raise KeyError(entry.kind)
+    return _with(_with_run(state, abandoned=numbers), abandoned=state.pending, pending=())
 
 
 def _exhausted(state: State, _: Entry) -> State:
@@ -314,6 +387,7 @@ _STEPS = {
     "evaluated": _evaluated,
     "decided": _decided,
     "exhausted": _exhausted,
+    "abandoned": _abandoned,
     "test_predicted": _test_predicted,
     "seal_opened": _seal_opened,
     "measured": _measured,

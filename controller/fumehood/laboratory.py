@@ -27,10 +27,18 @@ _VOLUME_LIFETIME_S = 30 * 86_400.0
 
 
 @contextmanager
-def warm_rooms(host: Host) -> Iterator[Pool]:
-    """Rooms that begin to warm at once, before their data are prepared; see ``Laboratory.executor``."""
-    places = host.at_once("train", "predict") if host.policy.isolate_seeds else 1
-    with data_volume(host.api, host.owner, _VOLUME_LIFETIME_S) as volume, Pool(host, volume, places) as pool:
+def warm_rooms(host: Host, parallel: int = 1) -> Iterator[Pool]:
+    """Rooms that begin to warm at once, before their data are prepared; see ``Laboratory.executor``.
+
+    For ``parallel`` candidates at a time, each with its share of the CPUs and, where there are several, of the GPUs. So
+    many rooms work at once as the machine has memory for, and the others' candidates wait.
+    """
+    alone = parallel == 1 and not host.policy.isolate_seeds
+    places = 1 if alone else host.at_once("train", "predict")
+    with (
+        data_volume(host.api, host.owner, _VOLUME_LIFETIME_S) as volume,
+        Pool(host.shared_among(parallel), volume, places) as pool,
+    ):
         yield pool
 
 

@@ -1,12 +1,13 @@
 """What the research loop tells whoever watches: a protocol, and the watcher that says nothing.
 
 The loop imports this module alone; how it looks on a terminal is ``fumehood.cli.view``'s. Calls come from one thread,
-but ``room``, which may come from any. A watcher never raises and never decides anything. Texts in ``Plan`` and
-``Iteration`` may be hostile: a watcher escapes them before they reach its sink.
+but ``room``, which may come from any. Several iterations may be under way at once. A watcher never raises and never
+decides anything. Texts in ``Plan`` and ``Iteration`` may be hostile: a watcher escapes them before they reach its sink.
 """
 
 # ruff: noqa: ARG002 - what the protocol does by default is nothing, and that takes no argument
 
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, Protocol, Self
@@ -46,6 +47,10 @@ class Progress(Protocol):
         return
 
     def iteration_done(self, iteration: Iteration) -> None:
+        return
+
+    def abandoned(self, numbers: Sequence[int]) -> None:
+        """The search stopped while these iterations were under way; they have no ``iteration_done``."""
         return
 
     def sealed(self, run: Run) -> None:

@@ -4,15 +4,13 @@ One process at a time. Reports and the registry are written from the state, neve
 """
 
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from typing import Any
 
 from structlog.typing import FilteringBoundLogger
 
 from fumehood import interruption, report
-from fumehood.chain import Entry
 from fumehood.errors import InternalError, UsageError
 from fumehood.journal import Journal, State, fold
 from fumehood.log import run_log
@@ -51,7 +49,7 @@ class Recorder:
         """The policy that the run began with."""
         return self.state.limits()
 
-    def note(self, kind: str, **body: Record | str | float | Mapping[str, Any] | None) -> None:
+    def note(self, kind: str, **body: Record | str | float | Mapping[str, Any] | Sequence[int] | None) -> None:
         """Append one step to the journal, on disk when this returns, and move the state on.
 
         Raises KeyboardInterrupt after that, where a Ctrl-C was swallowed on the way here.
@@ -63,13 +61,7 @@ class Recorder:
 
     def spent_s(self) -> float:
         """Seconds that the run has been worked on until now; pauses before a resumption are left out."""
-        entries = self._journal.entries
-        ends = [*entries[1:], None]
-        return sum(
-            ((_time(after) if after else datetime.now(UTC)) - _time(before)).total_seconds()
-            for before, after in zip(entries, ends, strict=True)
-            if after is None or after.kind != "resumed"
-        )
+        return self.state.worked_s + self._journal.idle_s()
 
     def report(self) -> None:
         """Write registry and reports as of now."""
@@ -94,10 +86,10 @@ def begin(
     """Start a run in a new directory; its journal is signed where there is a ``key``."""
     with directory.locked(), run_log(directory.log) as log, Journal(directory.journal, key) as journal:
         run_id = secrets.token_hex(8)
-        journal.append(
+        entry = journal.append(
             "started", run_id=run_id, settings=settings, policy=policy.model_dump(mode="json"), versions=dict(versions)
         )
-        yield Recorder(directory, journal, fold(journal.entries), log)
+        yield Recorder(directory, journal, fold([entry]), log)
 
 
 @contextmanager
@@ -107,7 +99,7 @@ def reopen(directory: RunDirectory, key: SigningKey | None = None) -> Iterator[R
     Raises UsageError if it is finished, held by another process, signed with another ``key``, or its journal is broken.
     """
     with directory.locked(), run_log(directory.log) as log, Journal(directory.journal, key) as journal:
-        state = fold(journal.entries)
+        state = journal.state or fold([])
         if state.run.finished_at is not None:
             raise UsageError(
                 f"the run in {directory.path} is finished", f"look at it: fumehood report {directory.path}"
@@ -115,7 +107,3 @@ def reopen(directory: RunDirectory, key: SigningKey | None = None) -> Iterator[R
         recorder = Recorder(directory, journal, state, log)
         recorder.note("resumed")
         yield recorder
-
-
-def _time(entry: Entry) -> datetime:
-    return datetime.fromisoformat(entry.at)

@@ -5,10 +5,11 @@ own story (``fumehood_shared.messages.WorkerReport``). The two are different typ
 other. No I/O here.
 """
 
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from fumehood_shared.messages import (
     ArraySpec,
@@ -286,6 +287,8 @@ class RunSettings(Record):
     """UUIDs of the GPUs, or MIG instances, that train and predict rooms are given; none: the CPU."""
     overrides: dict[str, Any] = {}
     """Recipe fields that the user set; they win over every candidate's own."""
+    parallel: Annotated[int, Field(ge=1)] = 1
+    """How many candidates are under way at once."""
     keep: bool = True
     """False: of a finished run only reports, journal and winner stay."""
 
@@ -301,6 +304,7 @@ class RunSettings(Record):
             confidence_level=self.confidence_level,
             device=self.device,
             overrides=self.overrides,
+            parallel=self.parallel,
         )
 
 
@@ -313,6 +317,9 @@ class Design(Record):
     device: Literal["cpu", "cuda"]
     overrides: dict[str, Any] = {}
     """Recipe fields that win over a candidate's own."""
+    parallel: Annotated[int, Field(ge=1)] = 1
+    """How many candidates the machine's CPUs are shared among, whether or not so many are under way at a moment: the
+    number of a candidate's threads, which decides about last digits, follows from it."""
 
     @staticmethod
     def repetitions(seed: int, count: int) -> tuple[int, ...]:
@@ -351,10 +358,13 @@ class Run(Record):
     settings: RunSettings
     image: ImageFact | None = None
     dataset: Dataset | None = None
-    iterations: tuple[Iteration, ...] = ()
+    iterations: Annotated[Sequence[Iteration], AfterValidator(tuple)] = ()
+    """In the order of their numbers, which begin with 1."""
     incumbent: int | None = None
     """Number of the iteration that is kept as the best so far; None before the first keep."""
     stopped_because: StopReason | None = None
+    abandoned: tuple[int, ...] = ()
+    """Numbers of the candidates that were under way when the search stopped: nothing is decided about them."""
     final: Sealed | None = None
     goal_achieved: bool | None = None
     """None while running, and where the goal has no target."""
@@ -366,4 +376,6 @@ class Run(Record):
 
     def best(self) -> Iteration | None:
         """The incumbent's iteration, or None."""
-        return next((i for i in self.iterations if i.number == self.incumbent), None)
+        return (
+            None if self.incumbent is None else next(iter(self.iterations[self.incumbent - 1 : self.incumbent]), None)
+        )

@@ -16,7 +16,7 @@ from fumehood.data import seal
 from fumehood.errors import EngineError, UsageError
 from fumehood.evidence import check_unchanged
 from fumehood.executors.local import predictions_file
-from fumehood.journal import State, fold, read
+from fumehood.journal import State, fold, lines
 from fumehood.laboratory import Laboratory, warm_rooms
 from fumehood.progress import Progress
 from fumehood.records import Dataset, Envelope, Iteration, MetricSummary, Record, RoomFacts, Run, SeedResult
@@ -60,7 +60,7 @@ def replay(directory: RunDirectory, number: int, progress: Progress) -> Replay:
     Raises UsageError for an iteration that was not judged, or whose data or source are not what the journal says;
     EngineError where there is no engine, or its image is not the run's.
     """
-    state = fold(read(directory.journal))
+    state = fold(lines(directory.journal))
     then, dataset = _judged(state.run, number), _dataset(state.run)
     _check_there(directory, state, then)
     with TemporaryDirectory(prefix="fumehood-replay-") as scratch, progress:
@@ -111,7 +111,7 @@ def _again(
         laboratory = Laboratory(host, directory.sealed, scratch / "arrays", dataset, settings.design, progress)
         job = laboratory.job(then.number, source, then.source_digest, settings.timeout_s)
         progress.iteration_started(then.number, then.plan)
-        with warm_rooms(host) as pool, laboratory.executor(pool) as executor:
+        with warm_rooms(host, settings.parallel) as pool, laboratory.executor(pool) as executor:
             envelope = executor.evaluate(job, scratch)
         if envelope.failure:
             return envelope, None

@@ -6,6 +6,7 @@ is to resuming.
 
 import hashlib
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from fumehood import decision, goal, preparation, text
@@ -13,14 +14,18 @@ from fumehood.assembly import template
 from fumehood.data import seal
 from fumehood.errors import EngineError, InternalError
 from fumehood.executors import Executor, Job
+from fumehood.executors.parallel import Tasks
 from fumehood.journal import Pending
 from fumehood.laboratory import Laboratory, warm_rooms
 from fumehood.planning.protocol import Planner
 from fumehood.progress import Progress
 from fumehood.recorder import Recorder
-from fumehood.records import Iteration, Run, Sealed, Verdict
+from fumehood.records import Envelope, Iteration, Run, Sealed, Verdict
 from fumehood.run_directory import sync, write_text
 from fumehood.sandbox.host import Host
+
+Evaluations = Tasks[int, Envelope]
+"""Under way, by the number of the candidate."""
 
 
 @dataclass(frozen=True)
@@ -36,24 +41,38 @@ class Research:
         """Do everything that is still to be done; returns the finished run."""
         self.progress.run_started(self.recorder.run)
         self.note_image()
-        with warm_rooms(self.host) as pool:
+        with warm_rooms(self.host, self.recorder.run.settings.parallel) as pool:
             self.prepare()
             with self.laboratory.executor(pool) as executor:
-                while self.recorder.run.stopped_because is None:
-                    self.step(executor)
+                self.search(executor)
                 self.measure(executor)
         self.finish()
         return self.recorder.run
 
-    def step(self, executor: Executor) -> None:
-        """One iteration: propose, evaluate, decide."""
-        pending = self.recorder.state.pending or self.propose()
-        if pending is None:
+    def search(self, executor: Executor) -> None:
+        """Candidates, as many at once as was asked for, until a decision stops it; what is under way then is given up.
+
+        What is proposed and decided does not depend on which of them is ready first: decisions come in the order of the
+        numbers, and the next candidate is proposed when the first of those under way is decided, not before.
+        """
+        with Evaluations(self.recorder.run.settings.parallel, executor.abandon) as evaluations:
+            while self.recorder.run.stopped_because is None:
+                self.step(executor, evaluations)
+        self.abandon()
+
+    def step(self, executor: Executor, evaluations: Evaluations) -> None:
+        """One iteration: propose what there is room for, evaluate, decide the first."""
+        while self._has_room() and self.propose():
+            pass
+        if not self.recorder.state.pending:
             self.recorder.note("exhausted")
             return
-        if pending.envelope is None:
-            pending = self.evaluate(executor, pending)
-        self.decide(pending)
+        for pending in self.recorder.state.pending:
+            if pending.envelope is None and pending.number not in evaluations:
+                self.evaluate(executor, evaluations, pending)
+        while self.recorder.state.pending[0].envelope is None:
+            self.keep(*evaluations.ended())
+        self.decide(self.recorder.state.pending[0])
 
     # -- the steps --
 
@@ -87,14 +106,15 @@ class Research:
             order_key_digest=seal.file_digest(sealed / seal.KEY),
         )
 
-    def propose(self) -> Pending | None:
-        """Ask the planner, and write the candidate's source; None if it has nothing more to propose."""
-        run = self.recorder.run
-        plan = self.planner.propose(run.settings.goal, self.recorder.dataset, run.iterations)
+    def propose(self) -> bool:
+        """Ask the planner, and write the candidate's source; False if it has nothing more to propose."""
+        run, pending = self.recorder.run, self.recorder.state.pending
+        plans = [begun.plan for begun in pending]
+        plan = self.planner.propose(run.settings.goal, self.recorder.dataset, run.iterations, plans)
         if plan is None:
-            return None
+            return False
         source = template.assemble(plan.model_config_, plan.recipe, title=plan.title, rationale=plan.rationale)
-        number = len(run.iterations) + 1
+        number = len(run.iterations) + len(pending) + 1
         folder = self.recorder.directory.fresh(self.recorder.directory.iteration(number))
         write_text(folder / "model.py", source)
         write_text(folder / "plan.json", text.json_document(plan.model_dump(mode="json")))
@@ -102,20 +122,25 @@ class Research:
         digest = hashlib.sha256(source.encode()).hexdigest()
         files = _digests(folder, "plan.json")
         self.recorder.note("proposed", number=number, plan=plan, source_digest=digest, files=files)
-        return self.recorder.state.pending
+        return True
 
-    def evaluate(self, executor: Executor, pending: Pending) -> Pending:
-        """Train and predict in rooms."""
+    def evaluate(self, executor: Executor, evaluations: Evaluations, pending: Pending) -> None:
+        """Begin to train and predict in rooms."""
         self.progress.iteration_started(pending.number, pending.plan)
         folder = self.recorder.directory.iteration(pending.number)
         for name in ("weights", "predictions"):
             self.recorder.directory.fresh(folder / name)
-        envelope = executor.evaluate(self._job(pending.number, pending.source_digest), folder)
+        job = self._job(pending.number, pending.source_digest)
+        evaluations.start(pending.number, partial(executor.evaluate, job, folder))
+
+    def keep(self, number: int, envelope: Envelope) -> None:
+        """Note what an evaluation brought."""
+        folder = self.recorder.directory.iteration(number)
         write_text(folder / "outcome.json", text.json_document(envelope.model_dump(mode="json")))
         write_text(folder / "room.log", text.block(envelope.log_tail))
         sync(folder)
-        self.recorder.note("evaluated", envelope=envelope, files=_digests(folder, "outcome.json", "room.log"))
-        return pending.model_copy(update={"envelope": envelope})
+        files = _digests(folder, "outcome.json", "room.log")
+        self.recorder.note("evaluated", number=number, envelope=envelope, files=files)
 
     def decide(self, pending: Pending) -> None:
         """Score the predictions, and keep or discard."""
@@ -135,9 +160,18 @@ class Research:
             max_iterations=run.settings.max_iterations,
             budget_left=self._budget_left_s() > 0,
         )
-        self.recorder.note("decided", score=measured, decision=verdict)
+        self.recorder.note("decided", number=pending.number, score=measured, decision=verdict)
         self._forget_weights(pending.number, best, verdict.verdict)
         self.progress.iteration_done(self.recorder.run.iterations[-1])
+
+    def abandon(self) -> None:
+        """Note which candidates the end of the search found under way."""
+        numbers = [pending.number for pending in self.recorder.state.pending]
+        if numbers:
+            self.recorder.note("abandoned", numbers=numbers)
+            self.progress.abandoned(numbers)
+        for number in self.recorder.run.abandoned:
+            self.recorder.directory.drop_weights(number)
 
     def measure(self, executor: Executor) -> None:
         """Measure the winner, once, on the sealed test set, with the weights it was judged by."""
@@ -188,6 +222,11 @@ class Research:
         directory, run = self.recorder.directory, self.recorder.run
         dataset, design = self.recorder.dataset, run.settings.design
         return Laboratory(self.host, directory.sealed, directory.sealed / "scratch", dataset, design, self.progress)
+
+    def _has_room(self) -> bool:
+        """For one more candidate under way."""
+        run, pending = self.recorder.run, len(self.recorder.state.pending)
+        return pending < run.settings.parallel and len(run.iterations) + pending < run.settings.max_iterations
 
     def _job(self, number: int, digest: str) -> Job:
         source = self.recorder.directory.iteration(number) / "model.py"

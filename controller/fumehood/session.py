@@ -1,29 +1,32 @@
 """Starting, continuing and looking at a run: settings are resolved, the run directory and the engine are opened.
 
 Everything that can be refused is refused before anything is made, in this order: goal, data specification, policy,
-GPUs, run directory, engine.
+GPUs, run directory, engine (before the directory where --parallel auto has to ask it).
 """
 
 import platform
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from fumehood import __version__, floor, goal, policy, recorder, report, signing, text
 from fumehood.data import specs
 from fumehood.errors import Interrupted, UsageError
-from fumehood.journal import fold, read
+from fumehood.journal import fold, lines
 from fumehood.planning.search import SearchPlanner
 from fumehood.progress import Progress
 from fumehood.recorder import Recorder
 from fumehood.records import Goal, Run, RunSettings
 from fumehood.research import Research
 from fumehood.run_directory import RunDirectory
+from fumehood.sandbox import budget, engine
 from fumehood.sandbox import gpus as host_gpus
 from fumehood.sandbox.host import open_host
+from fumehood.sandbox.room import engine_errors
 from fumehood.scoring.metrics import METRICS
 from fumehood.signing import SigningKey
 
@@ -46,11 +49,13 @@ def settings(
     planner: str,
     policy: str,
     gpus: str | None = None,
+    parallel: int | Literal["auto"] = 1,
     **rest: Any,
 ) -> RunSettings:
     """Resolve what the user asked for. Raises UsageError for a goal, data set or number that cannot be used.
 
     ``planner``: ``auto`` is the search planner, because no language model can be configured in this version.
+    ``parallel``: ``auto`` is as many candidates as the engine's machine has room for now, which takes an engine.
     ``gpus``: see ``gpus.resolve``, which raises EngineError; None where the user said nothing.
     """
     for what, said in (("goal", goal_text), ("data specification", data), ("name", name)):
@@ -72,15 +77,27 @@ def settings(
     )
     if policy != limits.name:
         policy = str(Path(policy).resolve())
+    uuids = host_gpus.resolve(gpus, limits)
     return RunSettings(
         name=name or " ".join(draft.text.split())[:60],
         goal=provisional,
         data=spec.text,
         planner="search" if planner == "auto" else planner,
         policy=policy,
-        gpus=host_gpus.resolve(gpus, limits),
+        gpus=uuids,
+        parallel=_room_for(limits, rest["num_seeds"], len(uuids)) if parallel == "auto" else parallel,
         **rest,
     )
+
+
+def _room_for(limits: policy.Policy, seeds: int, gpus: int) -> int:
+    """How many candidates the engine's machine can have under way."""
+    _, client = engine.reach()
+    with closing(client), engine_errors("looking for free memory and CPUs"):
+        info = client.api.info()
+        free = budget.free_bytes(client.api, int(info["MemTotal"]))
+    each = sum(limits.limits(role).host_bytes for role in ("train", "predict"))
+    return budget.candidates(free, each, int(info["NCPU"]), seeds, gpus)
 
 
 def _load(name: str) -> policy.Policy:
@@ -108,7 +125,7 @@ def go_on(path: Path, progress: Progress) -> Session:
 def look(path: Path) -> Session:
     """Rebuild a run from its journal and write its reports again."""
     directory = RunDirectory.open(path)
-    run = fold(read(directory.journal)).run
+    run = fold(lines(directory.journal)).run
     report.write(run, directory.path)
     return Session(run, directory)
 

@@ -4,7 +4,6 @@ import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack
-from pathlib import Path
 
 import pytest
 
@@ -20,7 +19,7 @@ from fumehood.laboratory import warm_rooms
 from fumehood.planning.search import SearchPlanner
 from fumehood.progress import SilentProgress
 from fumehood.records import Envelope
-from fumehood.research import Research
+from fumehood.research import Evaluations, Research
 from fumehood.run_directory import RunDirectory, write_text
 from fumehood.sandbox.host import open_host
 
@@ -53,18 +52,15 @@ def attempt() -> Attempt:
     """Has one hand-written candidate evaluated and judged."""
 
     def evaluate(research: Research, executor: Executor, source: str) -> Envelope:
-        proposed = research.propose()
-        assert proposed is not None
-        folder: Path = research.recorder.directory.iteration(proposed.number)
-        write_text(folder / "model.py", source)
+        run, directory = research.recorder.run, research.recorder.directory
+        plan = research.planner.propose(run.settings.goal, research.recorder.dataset, run.iterations, ())
+        number = len(run.iterations) + 1
+        write_text(directory.fresh(directory.iteration(number)) / "model.py", source)
         digest = hashlib.sha256(source.encode()).hexdigest()
-        research.recorder.note("proposed", number=proposed.number, plan=proposed.plan, source_digest=digest)
-        pending = research.recorder.state.pending
-        assert pending is not None
-        done = research.evaluate(executor, pending)
-        research.decide(done)
-        assert done.envelope is not None
-        return done.envelope
+        research.recorder.note("proposed", number=number, plan=plan, source_digest=digest)
+        with Evaluations(1, executor.abandon) as evaluations:
+            research.step(executor, evaluations)
+        return research.recorder.run.iterations[-1].envelope
 
     return evaluate
 

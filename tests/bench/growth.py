@@ -22,7 +22,7 @@ from fakes.rooms import CLASSES, ROWS, Rooms, begin
 from fumehood import recorder
 from fumehood.planning.search import SearchPlanner
 from fumehood.progress import SilentProgress
-from fumehood.research import Research
+from fumehood.research import Evaluations, Research
 
 LENGTHS = (10, 100, 1000)
 _LAST = 10
@@ -49,12 +49,13 @@ def grow(iterations: int) -> dict[str, float]:
         rooms = Rooms(targets)
         with recorder.reopen(directory) as record:
             research = Research(record, None, SearchPlanner(seed=0), SilentProgress())  # type: ignore[arg-type]
-            for _ in range(iterations):
-                began = time.perf_counter()
-                research.propose()
-                proposals.append(time.perf_counter() - began)
-                research.step(rooms)
-                steps.append(time.perf_counter() - began)
+            with Evaluations(1, rooms.abandon) as evaluations:
+                for _ in range(iterations):
+                    began = time.perf_counter()
+                    research.propose()
+                    proposals.append(time.perf_counter() - began)
+                    research.step(rooms, evaluations)
+                    steps.append(time.perf_counter() - began)
         began = time.perf_counter()
         with recorder.reopen(directory):
             reopening = time.perf_counter() - began

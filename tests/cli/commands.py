@@ -25,6 +25,11 @@ class Done(NamedTuple):
 def started(*arguments: str, after: str = "pass") -> Done:
     """Run ``fumehood ARGUMENTS`` in an interpreter of its own; ``after`` is a Python statement run at its end."""
     code = f"import sys\nfrom fumehood.cli import main\ntry:\n    main()\nfinally:\n    {after}"
+    return python(code, *arguments)
+
+
+def python(code: str, *arguments: str) -> Done:
+    """Run a program in an interpreter of its own, with the same packages in reach."""
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
     command = [sys.executable, "-c", code, *arguments]
     done = subprocess.run(command, capture_output=True, env=environment, text=True, check=False, timeout=120)

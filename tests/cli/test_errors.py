@@ -22,6 +22,8 @@ BAD = {
     "a file that is not there": (("run", "--goal", "x", "--data", "csv:/no/where.csv#target=y"), "no directory"),
     "no seeds": ((*GOAL, "--num-seeds", "0"), "--num-seeds"),
     "half a seed": ((*GOAL, "--num-seeds", "1.5"), "--num-seeds"),
+    "none at once": ((*GOAL, "--parallel", "0"), "--parallel"),
+    "a few at once": ((*GOAL, "--parallel", "few"), "--parallel"),
     "negative iterations": ((*GOAL, "--max-iterations", "-1"), "--max-iterations"),
     "negative budget": ((*GOAL, "--budget-minutes", "-1"), "-1 is not above zero"),
     "endless budget": ((*GOAL, "--budget-minutes", "inf"), "--budget-minutes"),

@@ -1,8 +1,10 @@
 """Help is there for every command, and comes without waiting for libraries that it does not need."""
 
+import sys
+
 import click
 import pytest
-from commands import fumehood, started
+from commands import fumehood, python, started
 
 from fumehood.cli import cli
 
@@ -47,6 +49,35 @@ def test_nothing_heavy_is_imported_for_it(arguments):
     listing = f"print([m for m in {HEAVY} if m in sys.modules], file=sys.stderr)"
     done = started(*arguments, after=listing)
     assert (done.code, done.err) == (0, "[]\n")
+
+
+def third_party(listed, bare):
+    """Top-level packages of others among ``listed``, but for those that every interpreter here begins with."""
+    return {name for name in listed.split() if name not in bare} - sys.stdlib_module_names - {"fumehood"}
+
+
+LOADED = "print(*{name.partition('.')[0] for name in sys.modules}, file=sys.stderr)"
+
+
+@pytest.fixture(scope="module")
+def bare():
+    """What an interpreter has loaded before it does anything."""
+    return set(python(f"import sys; {LOADED}").err.split())
+
+
+@pytest.mark.parametrize(
+    "arguments", [("--help",), *((name, "--help") for name in sorted(cli.commands)), ("--version",)], ids=" ".join
+)
+def test_help_takes_click_and_nothing_else_of_others(arguments, bare):
+    done = started(*arguments, after=LOADED)
+    assert done.code == 0
+    assert third_party(done.err, bare) == {"click"}
+
+
+def test_importing_the_package_takes_nothing_of_others(bare):
+    done = python(f"import sys, fumehood; {LOADED}")
+    assert done.code == 0
+    assert third_party(done.err, bare) == set()
 
 
 def test_the_version_is_told():

@@ -59,9 +59,11 @@ def test_the_command_that_repeats_a_run_is_taken_with_any_goal(goal: str) -> Non
 
 
 def test_it_asks_for_what_was_asked_for() -> None:
-    run = asking("x", metric="r2", target=0.123456789, gpus=GPUS, timeout_s=1234567.5, policy="/a b/mine.toml")
+    run = asking(
+        "x", metric="r2", target=0.123456789, gpus=GPUS, timeout_s=1234567.5, policy="/a b/mine.toml", parallel=4
+    )
     _, parameters = parsed(commands.shell(commands.repeat(run)))
-    assert parameters["gpus"].split(",") == list(GPUS)
+    assert (parameters["gpus"].split(","), parameters["parallel"]) == (list(GPUS), 4)
     assert (parameters["metric"], parameters["target_accuracy"]) == ("r2", 0.123456789)
     assert (parameters["timeout"], parameters["budget_minutes"]) == (1234567.5, 30.0)
     assert parameters["policy"] == "/a b/mine.toml"

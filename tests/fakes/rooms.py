@@ -2,6 +2,8 @@
 
 import hashlib
 import os
+import threading
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ from fumehood.data import seal, specs
 from fumehood.executors import Job
 from fumehood.executors.local import predictions_file, weights_file
 from fumehood.goal import complete, parse
+from fumehood.planning.protocol import Planner
 from fumehood.planning.search import SearchPlanner
 from fumehood.policy import Role
 from fumehood.preparation import source_digest
@@ -22,6 +25,7 @@ from fumehood.research import Research
 from fumehood.run_directory import RunDirectory
 from fumehood.sandbox import seccomp
 from fumehood.sandbox.cage import profile_digest
+from fumehood.sandbox.group import Abandoned
 from fumehood.signing import SigningKey
 from fumehood_shared import paths
 from fumehood_shared.messages import (
@@ -63,17 +67,58 @@ class Killed(BaseException):
 
 
 class Rooms:
-    """Fake of ``executors.Executor``: candidate number i predicts the right class for a share ACCURACIES[i - 1]."""
+    """Fake of ``executors.Executor``: candidate number i predicts the right class for a share ACCURACIES[i - 1].
 
-    def __init__(self, targets: np.ndarray, fail: tuple[int, ...] = (), die_in: int | None = None) -> None:
-        self.targets, self.fail, self.die_in = targets, fail, die_in
+    ``after`` names candidates that are not ready before others are: a number and the one that it waits for.
+    """
+
+    def __init__(
+        self,
+        targets: np.ndarray,
+        fail: tuple[int, ...] = (),
+        die_in: int | None = None,
+        after: Mapping[int, int] | None = None,
+    ) -> None:
+        self.targets, self.fail, self.die_in, self.after = targets, fail, die_in, after or {}
         self.evaluated: list[int] = []
+        """In the order in which they were ready."""
+        self.under_way: set[int] = set()
+        self.most_at_once = 0
         self.tested = 0
+        self._change = threading.Condition()
+        self._abandoned = False
+
+    def open(self) -> None:
+        """For another process that works on the run: it has an executor of its own."""
+        self._abandoned = False
+
+    def abandon(self) -> None:
+        with self._change:
+            self._abandoned = True
+            self._change.notify_all()
 
     def evaluate(self, job: Job, into: Path) -> Envelope:
+        with self._change:
+            self.under_way.add(job.number)
+            self.most_at_once = max(self.most_at_once, len(self.under_way))
+            self._change.notify_all()
+        try:
+            envelope = self._evaluate(job, into)
+            with self._change:
+                awaited = self.after.get(job.number)
+                self._change.wait_for(lambda: self._abandoned or awaited is None or awaited in self.evaluated)
+                if self._abandoned:
+                    raise Abandoned
+                self.evaluated.append(job.number)
+            return envelope
+        finally:
+            with self._change:
+                self.under_way.discard(job.number)
+                self._change.notify_all()
+
+    def _evaluate(self, job: Job, into: Path) -> Envelope:
         if self.die_in == job.number:
             raise Killed
-        self.evaluated.append(job.number)
         if job.number in self.fail:
             failure = Failure(kind=FailureKind.OOM, message="the room ran out of memory")
             seeds = tuple(SeedResult(seed=s.seed, failure=failure) for s in job.seeds)
@@ -134,14 +179,20 @@ def begin(
     return directory
 
 
-def go(directory: RunDirectory, rooms: Rooms, lines_to_live: int = 10**9, key: SigningKey | None = None) -> Run:
+def go(
+    directory: RunDirectory,
+    rooms: Rooms,
+    lines_to_live: int = 10**9,
+    key: SigningKey | None = None,
+    planner: Planner | None = None,
+) -> Run:
     """Continue the run to its end."""
     with recorder.reopen(directory, key) as record:
         record.__class__ = DyingRecorder
         record.lines_to_live = lines_to_live
-        research = Research(record, None, SearchPlanner(seed=0), SilentProgress())
-        while record.run.stopped_because is None:
-            research.step(rooms)
+        rooms.open()
+        research = Research(record, None, planner or SearchPlanner(seed=0), SilentProgress())
+        research.search(rooms)
         research.measure(rooms)
         research.finish()
         return record.run

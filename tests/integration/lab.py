@@ -86,7 +86,7 @@ class Lab:
     def executor(self, host: Host | None = None) -> Iterator[LocalExecutor]:
         used = host or self.host
         places = used.at_once("train", "predict") if used.policy.isolate_seeds else 1
-        with Pool(used, self.volume, places) as pool:
+        with Pool([used], self.volume, places) as pool:
             yield LocalExecutor(
                 host=used, pool=pool, arrays=self.arrays, device="cpu", overrides={}, progress=SilentProgress()
             )

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.integration
 
 @pytest.fixture
 def pool(lab: Lab) -> Pool:
-    return Pool(lab.host, lab.volume, places=1)
+    return Pool([lab.host], lab.volume, places=1)
 
 
 def test_a_pair_is_ready_before_it_is_asked_for_and_gone_after_its_job(lab: Lab, pool: Pool) -> None:
@@ -53,7 +53,7 @@ def test_a_warm_room_that_was_lost_is_not_given_to_a_job(lab: Lab, pool: Pool) -
 
 def test_a_policy_that_cannot_be_met_is_told_to_whoever_wants_a_pair(lab: Lab) -> None:
     hasty = tightened(policy.load("standard"), ready_s=0.01)
-    with Pool(lab.under(hasty).host, lab.volume, places=1) as pool:
+    with Pool([lab.under(hasty).host], lab.volume, places=1) as pool:
         with pytest.raises(EngineError, match="did not get ready in time"), pool.pair(RoomGroup()):
             pytest.fail("there is no such pair")
         pool.expect(0, more=False)

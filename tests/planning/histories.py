@@ -103,7 +103,7 @@ def run(planner: Planner, asked: Goal, data: Dataset, steps: int, scorer: Scorer
     """A whole search: propose, score, remember; ends early where the planner has nothing more."""
     history: list[Iteration] = []
     for number in range(1, steps + 1):
-        plan = planner.propose(asked, data, history)
+        plan = planner.propose(asked, data, history, ())
         if plan is None:
             break
         history.append(iteration(number, plan, scorer(plan, number)))

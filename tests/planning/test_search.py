@@ -11,9 +11,11 @@ from fumehood.assembly.template import assemble
 from fumehood.assembly.trace import trace
 from fumehood.errors import UsageError
 from fumehood.planning.knobs import problem_of
+from fumehood.planning.protocol import Planner
 from fumehood.planning.search import SearchPlanner, rounded
 from fumehood.planning.space import identity
-from fumehood.records import Dataset, Plan
+from fumehood.planning.study import MOST
+from fumehood.records import Dataset, Iteration, Plan
 from fumehood_shared.messages import InputKind
 from planning.histories import (
     ALL,
@@ -45,22 +47,22 @@ def test_a_planner_rebuilt_on_the_same_history_proposes_the_same_plan(name: str)
     kept = SearchPlanner(7)
     for length in range(len(history)):
         expected = history[length].plan
-        assert kept.propose(goal(), ALL[name], history[:length]) == expected
+        assert kept.propose(goal(), ALL[name], history[:length], ()) == expected
         if length % 6 == 0 or length > 20:
-            assert SearchPlanner(7).propose(goal(), ALL[name], through_json(history[:length])) == expected
+            assert SearchPlanner(7).propose(goal(), ALL[name], through_json(history[:length]), ()) == expected
 
 
 def test_a_planner_that_is_asked_twice_or_about_an_earlier_history_is_not_confused() -> None:
     planner = SearchPlanner(3)
     history = run(SearchPlanner(3), goal(), DIGITS, 14, noise(2))
     for length in (13, 13, 4, 9, 13):
-        assert planner.propose(goal(), DIGITS, history[:length]) == history[length].plan
+        assert planner.propose(goal(), DIGITS, history[:length], ()) == history[length].plan
 
 
 def test_one_planner_answers_for_several_data_sets() -> None:
     planner = SearchPlanner(3)
     for data in (DIGITS, WINE, DIGITS, DIABETES):
-        assert planner.propose(goal(), data, []) == SearchPlanner(3).propose(goal(), data, [])
+        assert planner.propose(goal(), data, [], ()) == SearchPlanner(3).propose(goal(), data, [], ())
 
 
 def test_another_seed_searches_elsewhere_after_the_same_first_proposals() -> None:
@@ -85,10 +87,10 @@ def test_what_failed_is_not_tried_again_even_if_everything_fails() -> None:
 
 
 def test_a_network_that_another_planner_tried_is_not_proposed() -> None:
-    first = SearchPlanner(0).propose(goal(), DIGITS, [])
+    first = SearchPlanner(0).propose(goal(), DIGITS, [], ())
     assert first is not None
     foreign = Plan(**{**first.model_dump(), "params": {"planner": "somebody"}, "title": "Another name"})
-    second = SearchPlanner(0).propose(goal(), DIGITS, [iteration(1, foreign, 0.9)])
+    second = SearchPlanner(0).propose(goal(), DIGITS, [iteration(1, foreign, 0.9)], ())
     assert second is not None
     assert identities([second]) != identities([foreign])
 
@@ -101,11 +103,74 @@ def test_a_search_that_draws_nothing_new_says_that_it_is_exhausted() -> None:
         return plan.model_copy(update={"params": {"planner": "somebody"}})
 
     unlike = starts[0].plan.model_copy(update={"recipe": {"epochs": 1}})
-    drawn = SearchPlanner(0, max_draws=1).propose(goal(), WINE, [*starts, iteration(6, foreign(unlike), 0.5)])
+    drawn = SearchPlanner(0, max_draws=1).propose(goal(), WINE, [*starts, iteration(6, foreign(unlike), 0.5)], ())
     assert drawn is not None
     tried = [*starts, iteration(6, foreign(drawn), 0.5)]
-    assert SearchPlanner(0, max_draws=1).propose(goal(), WINE, tried) is None
-    assert SearchPlanner(0).propose(goal(), WINE, tried) is not None
+    assert SearchPlanner(0, max_draws=1).propose(goal(), WINE, tried, ()) is None
+    assert SearchPlanner(0).propose(goal(), WINE, tried, ()) is not None
+
+
+# ---- what is under way -------------------------------------------------------------------------------------------
+
+
+def under_way(planner: Planner, history: list[Iteration], count: int) -> list[Plan]:
+    """Proposals one after the other, with no score in between."""
+    pending: list[Plan] = []
+    for _ in range(count):
+        plan = planner.propose(goal(), DIGITS, history, pending)
+        assert plan is not None
+        pending.append(plan)
+    return pending
+
+
+@pytest.mark.parametrize("length", [0, 3, 20])
+def test_what_is_under_way_is_not_proposed_again(length: int) -> None:
+    history = run(SearchPlanner(0), goal(), DIGITS, length, noise(4, failures=0.1))
+    plans = under_way(SearchPlanner(0), history, 12)
+    assert len(set(identities([*(i.plan for i in history), *plans]))) == length + 12
+    assert [plan.params["proposal"] for plan in plans] == list(range(length + 1, length + 13))
+
+
+def test_what_is_under_way_leads_a_search_elsewhere_until_it_is_known() -> None:
+    history = run(SearchPlanner(0), goal(), DIGITS, 30, noise(4))
+    first, second = under_way(SearchPlanner(0), history, 2)
+    nothing = Plan(family="mlp", title="t", rationale="r", model_config={"layers": []}, recipe={}, params={})
+    unaware = SearchPlanner(0).propose(goal(), DIGITS, history, [nothing])
+    known = SearchPlanner(0).propose(goal(), DIGITS, [*history, iteration(31, first, 0.99)], ())
+    assert unaware is not None
+    assert known is not None
+    assert len(set(identities([first, second, unaware, known]))) == 4
+
+
+def test_a_planner_that_was_asked_about_what_is_under_way_remembers_nothing_of_it() -> None:
+    history = run(SearchPlanner(0), goal(), DIGITS, 20, noise(4))
+    planner = SearchPlanner(0)
+    once = under_way(planner, history, 4)
+    assert under_way(planner, history, 4) == once
+    assert under_way(SearchPlanner(0), through_json(history), 4) == once
+    assert planner.propose(goal(), DIGITS, history, ()) == once[0]
+
+
+# ---- long searches -----------------------------------------------------------------------------------------------
+
+
+def test_a_long_search_that_was_rebuilt_goes_on_as_one_that_was_kept() -> None:
+    history = run(SearchPlanner(0), goal(), WINE, MOST + 40, noise(6, failures=0.1))
+    for length in (MOST, MOST + 1, MOST + 39):
+        assert SearchPlanner(0).propose(goal(), WINE, history[:length], ()) == history[length].plan
+
+
+def test_a_long_search_forgets_neither_what_was_best_nor_what_was_tried() -> None:
+    """The best family scored well at the beginning only."""
+    table = ALL["table"]
+
+    def reward(plan: Plan, number: int) -> float:
+        return 0.9 + number / 10_000 if plan.family == "residual_mlp" and number < 40 else 0.5
+
+    history = run(SearchPlanner(0), goal(), table, MOST + 60, reward)
+    assert len(set(identities([i.plan for i in history]))) == MOST + 60
+    late = history[MOST + 20 :]
+    assert sum(i.plan.family == "residual_mlp" for i in late) > len(late) / 2
 
 
 # ---- limits ------------------------------------------------------------------------------------------------------
@@ -120,14 +185,14 @@ def test_no_proposal_has_more_parameters_than_the_goal_allows(name: str, limit: 
 
 def test_a_limit_that_nothing_can_meet_is_refused_with_what_would_be_needed() -> None:
     with pytest.raises(UsageError) as caught:
-        SearchPlanner(0).propose(goal(max_parameters=10), WINE, [])
+        SearchPlanner(0).propose(goal(max_parameters=10), WINE, [], ())
     assert "10 parameters" in caught.value.what
     assert "42" in caught.value.hint
 
 
 def test_tokens_are_refused_in_words() -> None:
     with pytest.raises(UsageError, match="tokens"):
-        SearchPlanner(0).propose(goal(), dataset((64,), kind=InputKind.TOKENS), [])
+        SearchPlanner(0).propose(goal(), dataset((64,), kind=InputKind.TOKENS), [], ())
 
 
 @pytest.mark.parametrize(
@@ -168,7 +233,7 @@ def test_few_rows_get_small_networks_and_many_rows_get_few_epochs() -> None:
 def test_the_first_proposals_suit_the_inputs_and_do_not_depend_on_chance() -> None:
     assert [i.plan.family for i in run(SearchPlanner(0), goal(), DIGITS, 2, noise(1))] == ["cnn", "residual_cnn"]
     assert run(SearchPlanner(0), goal(), WINE, 1, noise(1))[0].plan.family == "mlp"
-    firsts = [SearchPlanner(seed).propose(goal(), DIABETES, []) for seed in range(3)]
+    firsts = [SearchPlanner(seed).propose(goal(), DIABETES, [], ()) for seed in range(3)]
     assert firsts[0] == firsts[1] == firsts[2]
 
 

@@ -180,6 +180,47 @@ def _events(stream):
     return len(re.findall(r"^\[\d+:\d\d:\d\d\] ", stream.getvalue(), re.MULTILINE))
 
 
+SEVERAL = factories.good_run().iterations[:3]
+
+
+def under_way(progress):
+    """Three iterations under way, of which the second is decided first."""
+    for one in SEVERAL:
+        progress.iteration_started(one.number, one.plan)
+    progress.room(1, "train", "running")
+    progress.room(2, "predict", "running")
+    progress.room(3, "train", "ready")
+
+
+def test_of_several_iterations_the_live_view_says_what_the_rooms_of_each_do():
+    terminal = Terminal()
+    progress = LiveProgress(terminal)
+    with progress:
+        progress.run_started(factories.good_run().model_copy(update={"iterations": ()}))
+        under_way(progress)
+        assert progress._line().startswith("3 iterations · 1: train running, 2: predict running, 3: train ready · ")
+        progress.iteration_done(SEVERAL[1])
+        assert progress._line().startswith("2 iterations · 1: train running, 3: train ready · ")
+        progress.iteration_done(SEVERAL[0])
+        assert progress._line().startswith(f"Iteration 3: {SEVERAL[2].plan.title} · train room ready · ")
+        progress.abandoned([3])
+        progress.stage("Measuring")
+        assert progress._line().startswith("Measuring · 0")
+    assert "Note: Iteration 3 was under way when the search stopped" in ESCAPES.sub("", terminal.seen())
+
+
+def test_a_log_says_what_became_of_iterations_under_way_when_the_search_stopped():
+    stream = io.StringIO()
+    progress = PlainProgress(stream)
+    under_way(progress)
+    progress.abandoned([2, 3])
+    assert (
+        stream.getvalue()
+        .splitlines()[-1]
+        .endswith("Iterations 2, 3 were under way when the search stopped: given up, and nothing is decided about them")
+    )
+
+
 def test_the_protocol_and_plain_view_load_no_heavy_library():
     program = "import fumehood.progress, fumehood.cli.view, sys, json; print(json.dumps(sorted(sys.modules)))"
     out = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True, text=True, env=_paths())

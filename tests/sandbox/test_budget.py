@@ -31,6 +31,25 @@ def test_as_many_as_fit_and_one_in_any_case(free: int, each: int, cpus: int, exp
     assert budget.at_once(free, each, cpus) == expected
 
 
+@pytest.mark.parametrize(
+    ("free", "each", "cpus", "seeds", "gpus", "expected"),
+    [
+        (64 * GIB, 4 * GIB, 16, 3, 0, 5),
+        (64 * GIB, 4 * GIB, 16, 1, 0, 16),
+        (9 * GIB, 4 * GIB, 16, 3, 0, 2),
+        (64 * GIB, 4 * GIB, 2, 3, 0, 1),
+        (64 * GIB, 4 * GIB, 16, 3, 2, 2),
+        (64 * GIB, 4 * GIB, 16, 3, 8, 5),
+        (-GIB, 4 * GIB, 16, 3, 0, 1),
+    ],
+    ids=["CPUs", "one seed", "memory", "fewer CPUs than seeds", "GPUs", "more GPUs than CPUs for them", "overdrawn"],
+)
+def test_as_many_candidates_as_there_are_cpus_memory_and_gpus_for(
+    free: int, each: int, cpus: int, seeds: int, gpus: int, expected: int
+) -> None:
+    assert budget.candidates(free, each, cpus, seeds, gpus) == expected
+
+
 def test_other_rooms_claim_what_they_may_use(tmp_path: Path) -> None:
     engine = Engine(budget.label(2 * GIB), budget.label(3 * GIB))
     assert budget.free_bytes(engine, 24 * GIB, tmp_path / "absent") == 19 * GIB

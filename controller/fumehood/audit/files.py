@@ -48,7 +48,7 @@ class Files:
     def _candidates(self) -> Iterator[Candidate]:
         for done in self.state.run.iterations:
             yield Candidate(done.number, done.source_digest, done.files, done.envelope)
-        if (begun := self.state.pending) is not None:
+        for begun in (*self.state.abandoned, *self.state.pending):
             yield Candidate(begun.number, begun.source_digest, begun.files, begun.envelope)
 
     def _candidate(self, candidate: Candidate) -> Iterator[Finding]:
@@ -78,9 +78,9 @@ class Files:
                 yield differs(Group.PREDICTIONS, name, f"the journal knows no {split} inputs that were predicted")
 
     def _weights(self, folder: str, candidate: Candidate) -> Iterator[Finding]:
-        """Only the incumbent's are kept, and those of a candidate that is not decided yet."""
-        pending = self.state.pending
-        kept = self.complete and candidate.number in (self.state.run.incumbent, pending.number if pending else None)
+        """Only the incumbent's are kept, and those of candidates that are not decided yet."""
+        undecided = (begun.number for begun in self.state.pending)
+        kept = self.complete and candidate.number in (self.state.run.incumbent, *undecided)
         for seed, digest in _weighty(candidate.envelope):
             name = f"{folder}/seed-{seed.seed}.safetensors"
             if kept or self.tree.has(name):

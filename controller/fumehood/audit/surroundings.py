@@ -67,8 +67,8 @@ def _rooms(state: State) -> Iterator[tuple[str, RoomFacts]]:
     if state.prepared is not None and state.prepared.room is not None:
         yield "prepare room", state.prepared.room
     done = [(f"iteration {i.number}", i.envelope) for i in state.run.iterations]
-    if state.pending is not None and state.pending.envelope is not None:
-        done.append((f"iteration {state.pending.number}", state.pending.envelope))
+    begun = (*state.abandoned, *state.pending)
+    done += [(f"iteration {one.number}", one.envelope) for one in begun if one.envelope is not None]
     if state.test_envelope is not None:
         done.append(("sealed test", state.test_envelope))
     for where, envelope in done:

@@ -1,7 +1,7 @@
 """Options that several commands share."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import click
 
@@ -37,3 +37,12 @@ class Positive(click.ParamType[float]):
         if not 0 < number < float("inf"):
             self.fail(f"{value} is not above zero", param, ctx)
         return number
+
+
+class Count(click.ParamType[int | Literal["auto"]]):
+    """``auto``, or how many: 1 to 64."""
+
+    name = "count"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | Literal["auto"]:
+        return "auto" if value == "auto" else click.IntRange(1, 64).convert(value, param, ctx)

@@ -1,10 +1,11 @@
 """``fumehood run``, ``resume`` and ``report``."""
 
 from pathlib import Path
+from typing import Literal
 
 import click
 
-from fumehood.cli.options import AS_JSON, GPUS, POLICY, RUN_DIR, VERBOSE, Positive
+from fumehood.cli.options import AS_JSON, GPUS, POLICY, RUN_DIR, VERBOSE, Count, Positive
 
 
 @click.command()
@@ -30,6 +31,14 @@ from fumehood.cli.options import AS_JSON, GPUS, POLICY, RUN_DIR, VERBOSE, Positi
     "--seed", type=click.IntRange(0, 2**31), default=0, show_default=True, help="Drives planner and candidates."
 )
 @click.option("--split-seed", type=click.IntRange(0, 2**31), default=0, show_default=True, help="Drives the split.")
+@click.option(
+    "--parallel",
+    type=Count(),
+    default="1",
+    show_default=True,
+    metavar="N|auto",
+    help="Candidates under way at once; auto is as many as the machine has room for.",
+)
 @POLICY
 @GPUS
 @click.option(
@@ -55,6 +64,7 @@ def run(
     num_seeds: int,
     seed: int,
     split_seed: int,
+    parallel: int | Literal["auto"],
     policy: str,
     gpus: str | None,
     timeout: float | None,
@@ -81,6 +91,7 @@ def run(
         split_seed=split_seed,
         policy=policy,
         gpus=gpus,
+        parallel=parallel,
         timeout_s=timeout,
         budget_minutes=budget_minutes,
         keep=keep,

@@ -90,6 +90,9 @@ class PlainProgress:
         metric = f"{words.label(iteration.score.metric)} " if iteration.score else ""
         self._say(f"Iteration {row.number}: {row.decision}, {metric}{_estimate(row)}. {row.reason}")
 
+    def abandoned(self, numbers: Sequence[int]) -> None:
+        self._say(words.given_up(numbers))
+
     def sealed(self, run: Run) -> None:
         if run.final is not None:
             self._say(f"The seal was opened, for iteration {run.final.iteration}")
@@ -118,6 +121,8 @@ class LiveProgress:
         self._lock = threading.Lock()
         self._run: Run | None = None
         self._rows: list[tables.IterationRow] = []
+        self._running: dict[int, str] = {}
+        """Number and title of every iteration under way."""
         self._rooms: dict[tuple[int, Role], RoomState] = {}
         self._stage = "Starting"
         self._since = self._started = time.monotonic()
@@ -158,8 +163,9 @@ class LiveProgress:
 
     def iteration_started(self, number: int, plan: Plan) -> None:
         with self._lock:
-            self._rooms.clear()
-        self.stage(f"Iteration {number}: {plan.title}")
+            self._running[number] = plan.title
+            self._forget_rooms(number)
+        self.stage(self._doing())
 
     def room(self, number: int, role: Role, state: RoomState) -> None:
         with self._lock:
@@ -170,8 +176,15 @@ class LiveProgress:
         with self._lock:
             earlier = [replace(row, leads=False) for row in self._rows] if kept else self._rows
             self._rows = [*earlier, tables.iteration_row(iteration, leads=kept)]
+            self._running.pop(iteration.number, None)
+            self._forget_rooms(iteration.number)
+        self.stage(self._doing())
+
+    def abandoned(self, numbers: Sequence[int]) -> None:
+        with self._lock:
+            self._running.clear()
             self._rooms.clear()
-        self.stage("Planning")
+        self.note(words.given_up(numbers))
 
     def sealed(self, run: Run) -> None:
         with self._lock:
@@ -194,9 +207,24 @@ class LiveProgress:
             room = max(self._console.size.height - _ABOVE_TABLE, 3)
             return Group(_table(self._run, self._rows, last=room), Text(), self._spinner)
 
+    def _forget_rooms(self, number: int) -> None:
+        for key in [key for key in self._rooms if key[0] == number]:
+            del self._rooms[key]
+
+    def _doing(self) -> str:
+        """One iteration by its title; of several, what their rooms do is what tells them apart."""
+        if len(self._running) > 1:
+            return f"{len(self._running)} iterations"
+        return next((f"Iteration {number}: {title}" for number, title in self._running.items()), "Planning")
+
     def _line(self) -> str:
         now = time.monotonic()
-        rooms = ", ".join(f"{role} room {state}" for (_, role), state in self._rooms.items() if state != "done")
+        several = len(self._running) > 1
+        rooms = ", ".join(
+            f"{number}: {role} {state}" if several else f"{role} room {state}"
+            for (number, role), state in sorted(self._rooms.items())
+            if state != "done"
+        )
         busy = f" · {rooms}" if rooms else ""
         return (
             f"{self._stage}{busy} · {words.duration(now - self._since)} (in all {words.duration(now - self._started)})"

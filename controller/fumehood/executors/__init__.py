@@ -30,6 +30,8 @@ class Job(Record):
 
 
 class Executor(Protocol):
+    """``evaluate`` may be called from several threads at once, for different candidates."""
+
     def evaluate(self, job: Job, into: Path) -> Envelope:
         """Train every seed and predict the validation inputs.
 
@@ -41,4 +43,11 @@ class Executor(Protocol):
 
     def predict(self, job: Job, split: Literal["validation", "test"], weights: Path, into: Path) -> Envelope:
         """Predict a split's inputs with stored weights (``weights/seed-K.safetensors``); files as in ``evaluate``."""
+        ...
+
+    def abandon(self) -> None:
+        """From any thread: every evaluation under way ends by raising Abandoned, and no new one starts.
+
+        ``predict`` goes on working.
+        """
         ...

@@ -78,7 +78,7 @@ class LocalExecutor:
     overrides: Mapping[str, Any]
     progress: Progress
     group: RoomGroup = field(default_factory=RoomGroup)
-    """All rooms of all jobs."""
+    """The rooms of all evaluations."""
 
     def evaluate(self, job: Job, into: Path) -> Envelope:
         for name in ("weights", "predictions"):
@@ -89,7 +89,10 @@ class LocalExecutor:
             with self.pool.pair(here.group) as pair:
                 return here._train_and_predict(pair, job, mates, into)
 
-        return self._together(job, work)
+        return self._together(job, self.group.part(), work)
+
+    def abandon(self) -> None:
+        self.group.abandon()
 
     def predict(self, job: Job, split: Literal["validation", "test"], weights: Path, into: Path) -> Envelope:
         (into / "predictions").mkdir(parents=True, exist_ok=True)
@@ -100,14 +103,10 @@ class LocalExecutor:
                 results, facts = here._predict(room, job, mates, split, files, into)
             return _Part(results, (facts,), "")
 
-        return self._together(job, work)
+        return self._together(job, RoomGroup(), work)
 
-    def abandon(self) -> None:
-        self.group.abandon()
-
-    def _together(self, job: Job, work: "_Work") -> Envelope:
+    def _together(self, job: Job, group: RoomGroup, work: "_Work") -> Envelope:
         """``work`` for the seeds of each set of rooms, in rooms that are given up together if one goes wrong."""
-        group = self.group.part()
         here = replace(self, host=replace(self.host, group=group), group=group)
         tasks = [partial(work, here, seeds) for seeds in self._room_mates(job)]
         return _joined(job, run_all(tasks, self.pool.places, group.abandon))

@@ -7,8 +7,13 @@ from fumehood.records import Dataset, Goal, Iteration, Plan
 
 
 class Planner(Protocol):
-    """Proposes candidates. The same goal, data set and history always give the same proposal."""
+    """Proposes candidates. The same goal, data set, history and pending plans always give the same proposal."""
 
-    def propose(self, goal: Goal, dataset: Dataset, history: Sequence[Iteration]) -> Plan | None:
-        """The next candidate, or None where there is nothing more to propose."""
+    def propose(
+        self, goal: Goal, dataset: Dataset, history: Sequence[Iteration], pending: Sequence[Plan]
+    ) -> Plan | None:
+        """The next candidate, or None where there is nothing more to propose.
+
+        ``pending``: those proposed after ``history``, in their order, of which no score is known yet.
+        """
         ...

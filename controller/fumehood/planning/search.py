@@ -1,13 +1,14 @@
 """The built-in planner: a few good starts, then Optuna's tree-structured Parzen estimator around what scored well.
 
-``propose`` is a pure function of seed, goal, data set and history; what the object keeps between calls is a cache that
-is checked against the history and rebuilt where it does not match. The same network and recipe are never proposed
-twice. Plans of other planners in the history count against repetition but teach this one nothing.
+``propose`` is a pure function of seed, goal, data set, history and pending plans; what the object keeps between calls
+is a cache that is checked against the history and rebuilt where it does not match. The same network and recipe are
+never proposed twice. What is pending is taken to turn out badly until its score is known (a "constant liar"), so that a
+search looks in several places at once. Plans of other planners in the history count against repetition but teach this
+one nothing.
 """
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
 
@@ -24,17 +25,6 @@ LIKELY_DRAWS: Final = 10
 MAX_DRAWS: Final = 10_000
 
 
-@dataclass(frozen=True)
-class _Entry:
-    """An iteration as the planner sees it: which network, whose settings, which score."""
-
-    identity: str
-    family: str
-    settings: tuple[tuple[str, Setting], ...] | None
-    """None where the plan is not a point of this planner's space."""
-    value: float | None
-
-
 class SearchPlanner:
     """Proposes networks for images and tabular data. Raises UsageError for token sequences.
 
@@ -48,21 +38,27 @@ class SearchPlanner:
         self._new_study: Callable[..., SearchStudy] = SearchStudy
         self._cache: _Cache | None = None
 
-    def propose(self, goal: Goal, dataset: Dataset, history: Sequence[Iteration]) -> Plan | None:
+    def propose(
+        self, goal: Goal, dataset: Dataset, history: Sequence[Iteration], pending: Sequence[Plan]
+    ) -> Plan | None:
         """The next plan; None when ``max_draws`` draws gave nothing new. Raises UsageError if no network fits."""
         cache = self._cached(goal, dataset)
-        entries = [_entry(iteration, cache.space) for iteration in history]
-        cache.learn(entries)
-        tried = {entry.identity for entry in entries}
-        number = len(entries) + 1
+        cache.learn(history)
+        under_way = {identity(plan.model_config_, plan.recipe) for plan in pending}
+        number = len(history) + len(pending) + 1
+
+        def is_new(candidate: Candidate) -> bool:
+            return candidate.identity not in under_way and candidate.identity not in cache.tried
+
         for start in cache.starts:
-            if start.identity not in tried:
+            if is_new(start):
                 return _plan(start, wording.why_first(start, number, cache.problem.rows), number)
-        draws = cache.study.draws(_seed_of(self._seed, number))
-        candidate, likely = _new_candidate(cache.space, draws, tried, self._max_draws)
+        points = [(plan.family, found) for plan in pending if (found := _settings(plan, cache.space)) is not None]
+        draws = cache.study.draws(_seed_of(self._seed, number), points)
+        candidate, likely = _new_candidate(cache.space, draws, is_new, self._max_draws)
         if candidate is None:
             return None
-        why = _why(cache.goal, candidate, history, entries) if likely else wording.why_anywhere(candidate)
+        why = cache.why(candidate) if likely else wording.why_anywhere(candidate)
         return _plan(candidate, why, number)
 
     def _cached(self, goal: Goal, dataset: Dataset) -> "_Cache":
@@ -72,7 +68,7 @@ class SearchPlanner:
 
 
 class _Cache:
-    """Space and study of one question, with what the study has been told."""
+    """Space and study of one question, with what was learned from a history."""
 
     def __init__(self, goal: Goal, dataset: Dataset, new_study: "Callable[..., SearchStudy]") -> None:
         self.goal, self.dataset = goal, dataset
@@ -80,35 +76,49 @@ class _Cache:
         self.space = Space(goal, self.problem)
         self.starts = self.space.starts()
         self._new_study = new_study
-        self._told: list[_Entry] = []
-        self.study = self._fresh()
+        self._forget()
 
-    def learn(self, entries: list[_Entry]) -> None:
-        """Tell the study what it has not been told; start over where ``entries`` do not continue what it knows."""
-        if entries[: len(self._told)] != self._told:
-            self.study, self._told = self._fresh(), []
-        for entry in entries[len(self._told) :]:
-            if entry.settings is not None:
-                self.study.tell(entry.family, dict(entry.settings), entry.value)
-        self._told = list(entries)
+    def _forget(self) -> None:
+        self.study = self._new_study(self.space, self.goal.direction)
+        self.tried: set[str] = set()
+        """Identities."""
+        self._history: Sequence[Iteration] = ()
+        self._best: tuple[Iteration, float] | None = None
+        """The earliest iteration with the best rounded score, and that score."""
+        self._measured = 0
 
-    def _fresh(self) -> "SearchStudy":
-        return self._new_study(self.space, self.goal.direction)
+    def learn(self, history: Sequence[Iteration]) -> None:
+        """Take in what is new; start over where ``history`` does not continue what is known."""
+        if self._history and history[: len(self._history)] != self._history:
+            self._forget()
+        for iteration in history[len(self._history) :]:
+            self._take_in(iteration)
+        self._history = history[:]
+
+    def _take_in(self, iteration: Iteration) -> None:
+        plan, settings = iteration.plan, _settings(iteration.plan, self.space)
+        value = None if iteration.score is None else rounded(iteration.score.primary)
+        self.tried.add(identity(plan.model_config_, plan.recipe))
+        if settings is not None:
+            self.study.tell(plan.family, settings, value)
+        if value is not None:
+            self._measured += 1
+            if self._best is None or (value - self._best[1]) * (1 if self.goal.direction == "max" else -1) > 0:
+                self._best = iteration, value
+
+    def why(self, candidate: Candidate) -> str:
+        """Why a drawn candidate: compared with the best iteration so far."""
+        if self._best is None:
+            return wording.why_drawn(candidate, None, None, 0.0, 0)
+        best, value = self._best
+        same = _settings(best.plan, self.space) if best.plan.family == candidate.family.name else None
+        return wording.why_drawn(candidate, same, best, value, self._measured)
 
 
-def _why(goal: Goal, candidate: Candidate, history: Sequence[Iteration], entries: list[_Entry]) -> str:
-    """Why a drawn candidate: compared with the best iteration so far."""
-    best = _best(goal, entries)
-    if best is None:
-        return wording.why_drawn(candidate, None, None, 0.0, 0)
-    entry = entries[best]
-    same = dict(entry.settings) if entry.settings and entry.family == candidate.family.name else None
-    told = sum(e.value is not None for e in entries)
-    return wording.why_drawn(candidate, same, history[best], entry.value or 0.0, told)
-
-
-def _new_candidate(space: Space, draws: "Draws", tried: set[str], most: int) -> tuple[Candidate | None, bool]:
-    """A candidate that was not tried, and whether it was drawn by the scores; None after ``most`` draws."""
+def _new_candidate(
+    space: Space, draws: "Draws", is_new: Callable[[Candidate], bool], most: int
+) -> tuple[Candidate | None, bool]:
+    """A candidate that is new, and whether it was drawn by the scores; None after ``most`` draws."""
     seen: set[tuple[object, ...]] = set()
     for attempt in range(most):
         likely = attempt < LIKELY_DRAWS
@@ -118,16 +128,9 @@ def _new_candidate(space: Space, draws: "Draws", tried: set[str], most: int) -> 
             continue
         seen.add(point)
         candidate = space.candidate(family, settings)
-        if candidate is not None and candidate.identity not in tried:
+        if candidate is not None and is_new(candidate):
             return candidate, likely
     return None, False
-
-
-def _best(goal: Goal, entries: list[_Entry]) -> int | None:
-    """Place of the earliest entry with the best rounded score."""
-    sign = 1.0 if goal.direction == "max" else -1.0
-    scored = [(sign * entry.value, -place) for place, entry in enumerate(entries) if entry.value is not None]
-    return -max(scored)[1] if scored else None
 
 
 def _plan(candidate: Candidate, rationale: str, number: int) -> Plan:
@@ -141,14 +144,11 @@ def _plan(candidate: Candidate, rationale: str, number: int) -> Plan:
     )
 
 
-def _entry(iteration: Iteration, space: Space) -> _Entry:
-    plan = iteration.plan
+def _settings(plan: Plan, space: Space) -> dict[str, Setting] | None:
+    """Where in the space a plan of this planner lies; None for another's, and where the space has no such point."""
     settings: Any = plan.params.get("settings")
     ours = plan.params.get("planner") == "search" and isinstance(settings, dict) and space.holds(plan.family, settings)
-    value = None if iteration.score is None else rounded(iteration.score.primary)
-    return _Entry(
-        identity(plan.model_config_, plan.recipe), plan.family, tuple(settings.items()) if ours else None, value
-    )
+    return settings if ours else None
 
 
 def rounded(summary: MetricSummary) -> float:

@@ -5,6 +5,7 @@ than the goal allows, or a training longer than ``seconds_allowed``, they are tu
 first where it is time, then width, then depth. No Optuna here, and no clock: cost is estimated from multiply-adds.
 """
 
+import hashlib
 import json
 import math
 from collections.abc import Mapping
@@ -44,8 +45,9 @@ class Candidate:
 
 
 def identity(model_config: Mapping[str, Any], recipe: Mapping[str, Any]) -> str:
-    """Equal for plans that build and train the same network, whatever they are called."""
-    return json.dumps([model_config.get("layers"), recipe], sort_keys=True, default=str)
+    """A digest, equal for plans that build and train the same network, whatever they are called."""
+    text = json.dumps([model_config.get("layers"), recipe], sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 class Space:

@@ -30,6 +30,7 @@ def write(run: Run, directory: Path) -> ReportPaths:
     from fumehood.report import html, markdown, registry
     from fumehood.report.files import write_text
 
+    run = run.model_copy(update={"iterations": tuple(run.iterations)})  # read many times from here on
     reports, experiments = directory / "reports", directory / "experiments"
     evaluations = experiments / "evaluations"
     final = registry.final(run.final) if run.final else None

@@ -30,6 +30,7 @@ def repeat(run: Run) -> tuple[str, ...]:
         ("--seed", asked.seed),
         ("--split-seed", asked.split_seed),
         ("--policy", asked.policy),
+        ("--parallel", asked.parallel),
         ("--gpus", ",".join(asked.gpus) or "none"),
         *_optional(asked),
     ]

@@ -4,7 +4,7 @@ Pure. Judges nothing anew: ``Run.goal_achieved`` was decided from the interval o
 into words. The words hold the metric's name, so they pass the sink's escaping like any other text.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from fumehood.records import Iteration, MetricSummary, Run
@@ -30,6 +30,11 @@ class Conclusion:
 
 def conclusion(run: Run) -> Conclusion:
     """The conclusion of ``run``, whatever state it is in."""
+    found = _conclusion(run)
+    return replace(found, notes=(*found.notes, f"{words.given_up(run.abandoned)}.")) if run.abandoned else found
+
+
+def _conclusion(run: Run) -> Conclusion:
     if run.final is not None:
         return _measured(run, run.final.score.primary)
     if run.best() is not None:

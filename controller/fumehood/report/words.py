@@ -5,7 +5,7 @@ Pure. Functions of numbers return text made of numbers and units alone, which is
 ``fumehood.text``.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fumehood.records import Interval, MetricSummary, StopReason
@@ -127,3 +127,10 @@ def setting(value: object) -> str:
 
 def _argument(value: object) -> str:
     return f"({setting(value)})" if isinstance(value, list | tuple) else setting(value)
+
+
+def given_up(numbers: Sequence[int]) -> str:
+    """What became of iterations that the end of the search found under way."""
+    named = ", ".join(str(number) for number in numbers)
+    which, them = (f"Iteration {named} was", "it") if len(numbers) == 1 else (f"Iterations {named} were", "them")
+    return f"{which} under way when the search stopped: given up, and nothing is decided about {them}"

@@ -46,6 +46,14 @@ def warm_pairs(total: int, meminfo: Path = Path("/proc/meminfo")) -> int:
     return here["MemAvailable"] // _WARM_BYTES if here.get("MemTotal") == total and "MemAvailable" in here else 1
 
 
+def candidates(free: int, each: int, cpus: int, seeds: int, gpus: int) -> int:
+    """How many candidates of ``seeds`` seeds to have under way at once, with ``each`` bytes of rooms: at least one.
+
+    A candidate wants a CPU a seed and, where ``gpus`` are granted, one of them for itself.
+    """
+    return max(1, min(cpus // min(seeds, cpus), free // each, gpus or cpus))
+
+
 def _claim(labels: Mapping[str, str]) -> int:
     text = labels.get(BYTES, "")
     return int(text) if text.isascii() and text.isdecimal() and len(text) <= _DIGITS else 0

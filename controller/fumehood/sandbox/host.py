@@ -63,6 +63,18 @@ class Host:
             free = budget.free_bytes(self.api, self.memory_bytes)
         return budget.at_once(free, sum(self.policy.limits(role).host_bytes for role in roles), self.cpus)
 
+    def shared_among(self, parallel: int) -> "tuple[Host, ...]":
+        """Hosts with what each of so many candidates may use: a share of the CPUs, and a share of the GPUs.
+
+        They differ in nothing where no GPU can be shared out; then there is one of them.
+        """
+        one = replace(self, cpus=max(1, self.cpus // parallel))
+        gpus = self.grant.gpus if self.grant else ()
+        if self.grant is None or min(parallel, len(gpus)) < 2:
+            return (one,)
+        shares = min(parallel, len(gpus))
+        return tuple(replace(one, grant=replace(self.grant, gpus=gpus[k::shares])) for k in range(shares))
+
     def room(self, role: Role, data: DataVolume | None = None) -> Room:
         """A room that is not created yet: entering it does that."""
         cage = self._cage(role, data)

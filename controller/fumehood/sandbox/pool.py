@@ -12,8 +12,8 @@ import contextlib
 import math
 import threading
 import time
-from collections import deque
-from collections.abc import Iterator
+from collections import Counter, deque
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
@@ -93,16 +93,20 @@ class Demand:
 class Pool:
     """A context manager; safe to use from any thread inside."""
 
-    def __init__(self, host: Host, data: DataVolume, places: int) -> None:
-        """``places``: pairs that may work at the same time."""
+    def __init__(self, hosts: Sequence[Host], data: DataVolume, places: int) -> None:
+        """``places``: pairs that may work at the same time, shared out evenly among ``hosts``."""
         self.places = places
         self.data = data
         self._warming = RoomGroup()
-        self._host = replace(host, group=self._warming)
+        self._hosts = [replace(host, group=self._warming) for host in hosts]
+        self._most_of_one = math.ceil(places / len(hosts))
+        self._working: Counter[int] = Counter()
+        """Pairs that work, by the place of their host."""
         self._free = threading.Semaphore(places)
         self._lock = threading.Lock()
         self._demand = Demand()
-        self._ahead: deque[Future[Pair]] = deque()
+        self._ahead: deque[tuple[int, Future[Pair]]] = deque()
+        """Pairs that wait for a job, each with the place of its host."""
         self._made: set[Pair] = set()
         self._endings: set[Future[None]] = set()
         self._threads = ThreadPoolExecutor(2 * (_MOST_AHEAD + places), thread_name_prefix="room-pool")
@@ -142,51 +146,66 @@ class Pool:
         Raises EngineError where rooms cannot be made, or one that served before could not be destroyed.
         """
         self._free.acquire()
-        pair = None
+        place, pair = None, None
         try:
             group.check()
-            pair = self._take()
+            place, pair = self._take()
             pair.join(group)
             yield pair
         finally:
-            self._later(pair)
+            self._later(place, pair)
 
     def settle(self) -> None:
         """Wait until what is being warmed is warm, and what has served is gone."""
-        for warming in list(self._ahead):
+        for _, warming in list(self._ahead):
             warming.result()
         for ending in list(self._endings):
             ending.result()
 
     # -- warming --
 
-    def _take(self) -> Pair:
+    def _take(self) -> tuple[int, Pair]:
+        """A pair of a host that has a place free, and the place of that host."""
         self._expect_ended()
         with self._lock:
             self._demand.taken_at.append(time.monotonic())
             self._demand.expected = max(0, self._demand.expected - 1)
-            future = self._ahead.popleft() if self._ahead else self._start()
+            place, future = self._next()
+            self._working[place] += 1
         self._fill()
-        pair = future.result()
-        if pair.is_alive:
-            return pair
-        self._later_closed(pair)  # the engine lost it while nobody looked
-        with self._lock:
-            future = self._start()
-        return future.result()
+        try:
+            pair = future.result()
+            if not pair.is_alive:  # the engine lost it while nobody looked
+                self._endings.add(self._threads.submit(self._close, pair))
+                pair = self._start(place).result()
+        except BaseException:
+            self._working[place] -= 1
+            raise
+        return place, pair
+
+    def _next(self) -> "tuple[int, Future[Pair]]":
+        free = [place for place in range(len(self._hosts)) if self._working[place] < self._most_of_one]
+        for waiting in self._ahead:
+            if waiting[0] in free:
+                self._ahead.remove(waiting)
+                return waiting
+        return free[0], self._start(free[0])
 
     def _fill(self) -> None:
+        """Warm as many as are wanted, for the host that has the fewest."""
         with self._lock:
-            most = min(_MOST_AHEAD, budget.warm_pairs(self._host.memory_bytes))
+            most = min(_MOST_AHEAD, budget.warm_pairs(self._hosts[0].memory_bytes))
             while len(self._ahead) < self._demand.wanted(most):
-                self._ahead.append(self._start())
+                taken = self._working + Counter(place for place, _ in self._ahead)
+                place = min(range(len(self._hosts)), key=lambda k: taken[k])
+                self._ahead.append((place, self._start(place)))
 
-    def _start(self) -> "Future[Pair]":
-        return self._threads.submit(self._make)
+    def _start(self, place: int) -> "Future[Pair]":
+        return self._threads.submit(self._make, self._hosts[place])
 
-    def _make(self) -> Pair:
+    def _make(self, host: Host) -> Pair:
         began = time.monotonic()
-        pair = Pair(*self._host.pair(self.data))
+        pair = Pair(*host.pair(self.data))
         self._made.add(pair)
         pair.warm()
         self._demand.warming_s.append(time.monotonic() - began)
@@ -194,22 +213,21 @@ class Pool:
 
     # -- ending --
 
-    def _later(self, pair: Pair | None) -> None:
+    def _later(self, place: int | None, pair: Pair | None) -> None:
         """Destroy a pair that has served, and let the next one work once no process of it is alive."""
-        if pair is None:
+        if place is None or pair is None:
             self._free.release()
             return
-        self._endings.add(self._threads.submit(self._end, pair))
+        self._endings.add(self._threads.submit(self._end, place, pair))
 
-    def _end(self, pair: Pair) -> None:
+    def _end(self, place: int, pair: Pair) -> None:
         try:
             pair.end()
         finally:
+            with self._lock:
+                self._working[place] -= 1
             self._free.release()
             self._close(pair)
-
-    def _later_closed(self, pair: Pair) -> None:
-        self._endings.add(self._threads.submit(self._close, pair))
 
     def _close(self, pair: Pair) -> None:
         pair.close()
