@@ -15,7 +15,6 @@ from bench.scoring import scoring_s
 from fumehood import policy
 from fumehood.errors import FumehoodError, UsageError
 
-TIMES = 7
 MINUTES = 3
 DEMOS = 3
 HELPS = 9
@@ -28,18 +27,18 @@ class Part(NamedTuple):
     measure: Callable[[], dict[str, Any]]
 
 
-def parts(demo: Sequence[str], *, cold: bool) -> tuple[Part, ...]:
+def parts(demo: Sequence[str], *, times: int, cold: bool) -> tuple[Part, ...]:
     """In the order in which they are measured."""
     return (
         Part(frozenset("6"), _help),
-        Part(frozenset("13"), lambda: evaluations.measure(TIMES, _say)),
-        Part(frozenset("4"), lambda: first_steps.measure(policy.load("standard"), TIMES, _say)),
-        Part(frozenset("2"), lambda: minute.measure(MINUTES, _say)),
-        Part(frozenset("56"), lambda: searches.measure(TIMES, _say)),
+        Part(frozenset("13"), lambda: evaluations.measure(times, _say)),
+        Part(frozenset("4"), lambda: first_steps.measure(policy.load("standard"), times, _say)),
+        Part(frozenset("2"), lambda: minute.measure(min(MINUTES, times), _say)),
+        Part(frozenset("56"), lambda: searches.measure(times, _say)),
         Part(frozenset("7"), _growth),
-        Part(frozenset("8"), lambda: strict.measure(TIMES, _say)),
+        Part(frozenset("8"), lambda: strict.measure(times, _say)),
         Part(frozenset("9"), accelerator.measure),
-        Part(frozenset({"scoring"}), _scoring),
+        Part(frozenset({"scoring"}), lambda: _scoring(times)),
         Part(frozenset({"demo"}), lambda: _demo(demo, cold=cold)),
     )
 
@@ -57,7 +56,8 @@ def chosen(text: str, among: Sequence[Part]) -> list[Part]:
 
 def main() -> int:
     try:
-        every = parts(sys.argv[1:], cold=os.environ.get("FUMEHOOD_BENCH_COLD") == "1")
+        times, cold = int(os.environ.get("FUMEHOOD_BENCH_TIMES", "7")), os.environ.get("FUMEHOOD_BENCH_COLD") == "1"
+        every = parts(sys.argv[1:], times=times, cold=cold)
         measured = chosen(os.environ.get("FUMEHOOD_BENCH_ITEMS", ""), every)
         document: dict[str, Any] = {"schema_version": 2, "machine": machine.describe()}
         for part in measured:
@@ -79,9 +79,9 @@ def _growth() -> dict[str, Any]:
     return {"growth": growth.measure()}
 
 
-def _scoring() -> dict[str, Any]:
-    _say(f"scoring, {TIMES} times")
-    return {"scoring_s": scoring_s(TIMES)}
+def _scoring(times: int) -> dict[str, Any]:
+    _say(f"scoring, {times} times")
+    return {"scoring_s": scoring_s(times)}
 
 
 def _demo(demo: Sequence[str], *, cold: bool) -> dict[str, Any]:

@@ -1,9 +1,9 @@
 """The search of a finished run once more, in one process without rooms.
 
-    python -m bench.bare_search RUN_DIRECTORY
+    python -m bench.bare_search RUN_DIRECTORY [THREADS]
 
-Planner, source, scoring and decision are those of the run, training and prediction the runner's own functions with as
-many threads as torch takes by itself, one seed after another. The planner is told the run's own history, so that both
+Planner, source, scoring and decision are those of the run, training and prediction the runner's own functions, one seed
+after another with THREADS, or as many as torch takes by itself. The planner is told the run's own history, so that both
 sides train the same candidates, and RuntimeError says where it proposes another one. Prints the seconds from the first
 proposal to the last decision; loading libraries and the data is outside.
 """
@@ -35,17 +35,16 @@ from fumehood_shared import paths
 from fumehood_shared.messages import PredictRequest, SeedSpec, TrainRequest
 
 _DEADLINE_S = 1800.0
-_THREADS = torch.get_num_threads()
 
 
-def search(directory: RunDirectory) -> float:
+def search(directory: RunDirectory, threads: int) -> float:
     """Seconds that the same candidates take."""
     run = fold(read(directory.journal)).run
     if run.dataset is None:
         raise RuntimeError("the run has no data")
     warm_up()
     with TemporaryDirectory(prefix="fumehood-bench-") as scratch:
-        bench = _Bench(run, run.dataset, directory.sealed, Path(scratch))
+        bench = _Bench(run, run.dataset, directory.sealed, Path(scratch), threads)
         bench.lay_out()
         planner, best = SearchPlanner(seed=run.settings.seed), None
         began = time.perf_counter()
@@ -60,6 +59,7 @@ class _Bench:
     dataset: Dataset
     sealed: Path
     scratch: Path
+    threads: int
 
     def lay_out(self) -> None:
         """The arrays where the runner looks for them, in the data set's own order."""
@@ -106,7 +106,7 @@ class _Bench:
             (exchange / paths.OUT / paths.seed_dir(index)).mkdir(parents=True)
         (exchange / paths.IN / paths.SOURCE).write_text(source)
         # The runner divides the threads of a request among its seeds.
-        fields: dict[str, Any] = job_fields(self.dataset, seeds, "cpu", _THREADS * len(seeds))
+        fields: dict[str, Any] = job_fields(self.dataset, seeds, "cpu", self.threads * len(seeds))
         fields["deadline_s"] = _DEADLINE_S
         train = TrainRequest(
             **fields, inputs=arrays["train_inputs"], targets=arrays["train_targets"], overrides=design.overrides
@@ -142,4 +142,6 @@ class _Bench:
 
 
 if __name__ == "__main__":
-    print(json.dumps(search(RunDirectory.open(Path(sys.argv[1])))))
+    _, where, *said = sys.argv
+    found = search(RunDirectory.open(Path(where)), int(said[0]) if said else torch.get_num_threads())
+    print(json.dumps(found))

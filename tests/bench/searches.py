@@ -18,7 +18,7 @@ from typing import Any
 from bench.commands import Usage, used
 from fumehood.journal import read
 
-_LONG, _SHORT = 6, 1
+_LONG, _SHORT = 5, 1
 """Candidates of a run."""
 _SEARCH = ("--goal", "Classify handwritten digits", "--data", "digits", "--planner", "search", "--seed", "0", "--json")
 """No target, so that every iteration takes place."""
@@ -33,14 +33,16 @@ class Pair:
     search_s: float
     """Of the long run: from the data being prepared to the last decision."""
     bare_s: float
-    """The same candidates without rooms."""
+    """The same candidates without rooms, with torch's own choice of threads."""
+    bare_one_thread_s: float | None
+    """And with one thread; None where this was not measured."""
 
 
 def measure(times: int, say: Callable[[str], None]) -> dict[str, Any]:
     pairs = []
     for number in range(times):
         say(f"searches of {_LONG} and of {_SHORT}, with rooms and without, {number + 1} of {times}")
-        pairs.append(_pair())
+        pairs.append(_pair(one_thread=number == 0))
     return summarise(pairs)
 
 
@@ -58,6 +60,7 @@ def summarise(pairs: list[Pair]) -> dict[str, Any]:
             "candidates_per_hour_bare": 3600 * _LONG / bare,
             "with_rooms_s": [p.search_s for p in pairs],
             "bare_s": [p.bare_s for p in pairs],
+            "bare_one_thread_s": next((p.bare_one_thread_s for p in pairs if p.bare_one_thread_s), None),
             "controller_cpu_s_long": [p.long.cpu_s for p in pairs],
             "controller_cpu_s_short": [p.short.cpu_s for p in pairs],
             "whole_run_s": [p.long.wall_s for p in pairs],
@@ -65,15 +68,23 @@ def summarise(pairs: list[Pair]) -> dict[str, Any]:
     }
 
 
-def _pair() -> Pair:
+def _pair(*, one_thread: bool) -> Pair:
     with TemporaryDirectory(prefix="fumehood-bench-") as folder:
         long_run, short_run = Path(folder) / "long", Path(folder) / "short"
         short = _run(_SHORT, short_run)
         long = _run(_LONG, long_run)
-        done = subprocess.run(
-            [sys.executable, "-m", "bench.bare_search", str(long_run)], stdout=subprocess.PIPE, text=True, check=True
+        return Pair(
+            long=long,
+            short=short,
+            search_s=_search_s(long_run),
+            bare_s=_bare_s(long_run),
+            bare_one_thread_s=_bare_s(long_run, "1") if one_thread else None,
         )
-        return Pair(long=long, short=short, search_s=_search_s(long_run), bare_s=float(json.loads(done.stdout)))
+
+
+def _bare_s(directory: Path, *threads: str) -> float:
+    command = [sys.executable, "-m", "bench.bare_search", str(directory), *threads]
+    return float(json.loads(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout))
 
 
 def _run(candidates: int, directory: Path) -> Usage:

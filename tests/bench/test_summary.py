@@ -27,11 +27,11 @@ def test_rooms_are_compared_by_medians_with_the_plain_script_and_with_the_faster
 
 def test_a_candidate_costs_what_a_long_run_takes_more_than_a_short_one():
     def pair(long_cpu: float, short_cpu: float, search: float, bare: float, rss: float) -> Pair:
-        return Pair(Usage(9.0, long_cpu, rss, b""), Usage(3.0, short_cpu, 50.0, b""), search, bare)
+        return Pair(Usage(9.0, long_cpu, rss, b""), Usage(3.0, short_cpu, 50.0, b""), search, bare, None)
 
     pairs = [
-        pair(2.0, 1.5, 10.0, 9.0, 100.0),
-        pair(1.9, 9.0, 20.0, 5.0, 120.0),
+        pair(1.9, 1.5, 10.0, 9.0, 100.0),
+        pair(1.8, 9.0, 20.0, 5.0, 120.0),
         pair(2.5, 1.4, 9.0, 99.0, 90.0),
     ]
     found = searches.summarise(pairs)
@@ -41,7 +41,7 @@ def test_a_candidate_costs_what_a_long_run_takes_more_than_a_short_one():
 
 
 def test_items_are_chosen_by_number_and_an_unknown_one_is_refused():
-    every = parts((), cold=False)
+    every = parts((), times=7, cold=False)
     assert chosen("", every) == list(every)
     assert [sorted(part.items) for part in chosen("4, 3", every)] == [["1", "3"], ["4"]]
     with pytest.raises(UsageError, match="item 12"):

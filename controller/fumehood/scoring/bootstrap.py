@@ -22,7 +22,7 @@ _KEPT_BYTES = 32 * 1024 * 1024
 """Draws that are kept for the next call: those of 16,000 examples. Larger ones are drawn again every time."""
 
 Counts = NDArray[np.uint8]
-"""How often each draw has each example, draws x N. That one of them came up 256 times in a draw has odds of 1 : 256!."""
+"""How often each draw has each example, draws x N. Odds of one that comes up 256 times in a draw: 1 to 256!."""
 
 
 def percentile(metric: Metric, seeds: Sequence[Measured], level: float, draws: int = DRAWS) -> Interval | None:
