@@ -104,7 +104,7 @@ format: dev ## Rewrite the sources in the house style
 lock: venv ## Resolve the image's lock files anew
 	@$(BIN)/python sandbox_image/lock.py
 
-bench: dev engine image ## Measure what isolation costs (FUMEHOOD_BENCH_COLD=1, FUMEHOOD_BENCH_LONG=1: more, slower)
+bench: dev engine image ## Measure what isolation costs (FUMEHOOD_BENCH_ITEMS=1,4 chooses; see tests/bench)
 	@PYTHONPATH=tests:sandbox_image:controller:shared $(BIN)/python -m bench $(DEMO)
 
 fuzz: dev ## Read 12,000 hostile inputs, as rooms could send them (FUZZ="INPUTS-PER-TARGET SEED")

@@ -6,11 +6,13 @@ GPUs, run directory, engine (before the directory where --parallel auto has to a
 
 import platform
 from collections.abc import Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
+from threading import Thread
 from typing import Any, Literal
 
 from fumehood import __version__, floor, goal, policy, recorder, report, signing, text
@@ -30,6 +32,8 @@ from fumehood.sandbox.room import engine_errors
 from fumehood.scoring.metrics import METRICS
 from fumehood.signing import SigningKey
 
+_NEEDED_LATER = ("scipy.special", "matplotlib.backends.backend_svg", "matplotlib.figure")
+"""By the first score and by the report; in the order in which they are imported there."""
 _PACKAGES = ("docker", "jinja2", "matplotlib", "numpy", "optuna", "pydantic", "scikit-learn", "scipy")
 
 
@@ -136,6 +140,7 @@ def _research(record: Recorder, progress: Progress, key: SigningKey | None) -> S
         with progress, open_host(record.policy, record.run.run_id, uuids=record.run.settings.gpus) as host:
             if key and not record.is_signed:
                 progress.note("This run was begun without a signing key, and stays unsigned.")
+            Thread(target=_load_ahead, name="load-ahead").start()
             try:
                 Research(record, host, planner, progress).run()
             except BaseException:
@@ -146,6 +151,13 @@ def _research(record: Recorder, progress: Progress, key: SigningKey | None) -> S
         what = "the run is finished: fumehood report" if finished else "go on with the run: fumehood resume"
         raise Interrupted("interrupted", f"{what} {record.directory.path}") from stop
     return Session(record.run, record.directory)
+
+
+def _load_ahead() -> None:
+    """Import what is needed later, while the first rooms are at work. Who needs it tells what cannot be imported."""
+    for name in _NEEDED_LATER:
+        with suppress(Exception):
+            import_module(name)
 
 
 def versions() -> Mapping[str, str]:

@@ -6,60 +6,95 @@ Progress goes to standard error. The arguments are those that ``make demo`` give
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from statistics import median
-from typing import Any
+from typing import Any, NamedTuple
 
-from bench import commands, growth, machine, overhead
+from bench import accelerator, commands, evaluations, first_steps, growth, machine, minute, searches, strict
 from bench.scoring import scoring_s
-from fumehood.errors import FumehoodError
+from fumehood import policy
+from fumehood.errors import FumehoodError, UsageError
 
-ROUNDS = 7
+MINUTES = 3
 DEMOS = 3
 HELPS = 9
-SCORINGS = 7
 
 
-def measure(demo: Sequence[str], *, cold: bool, long: bool) -> dict[str, Any]:
-    """Everything, one thing after another; about five minutes on two cores."""
-    described = machine.describe()
-    _say(f"fumehood --help, {HELPS} times")
-    help_ms = commands.help_ms(HELPS)
-    found = overhead.measure(ROUNDS, long=long, say=_say)
-    _say(f"scoring, {SCORINGS} times")
-    found["scoring_s"] = scoring_s(SCORINGS)
-    _say("long runs without rooms")
-    found["growth"] = growth.measure()
-    _say("a search run of three iterations")
-    found |= commands.controller_use()
-    _say(f"the demo, {DEMOS} times")
-    warm = commands.demo_s(demo, DEMOS)
-    _say("the demo after building the image's layers anew")
-    return {
-        "schema_version": 1,
-        "demo_cold_s": commands.demo_cold_s(demo, libraries=cold),
-        "demo_cold_builds": "libraries and program" if cold else "program",
-        "demo_warm_s": median(warm),
-        "demo_warm_all_s": warm,
-        "help_ms": help_ms,
-        "image_mb": machine.image_mb(),
-        "machine": described,
-        **found,
-    }
+class Part(NamedTuple):
+    """What is measured together."""
+
+    items: frozenset[str]
+    measure: Callable[[], dict[str, Any]]
+
+
+def parts(demo: Sequence[str], *, times: int, cold: bool) -> tuple[Part, ...]:
+    """In the order in which they are measured."""
+    return (
+        Part(frozenset("6"), _help),
+        Part(frozenset("13"), lambda: evaluations.measure(times, _say)),
+        Part(frozenset("4"), lambda: first_steps.measure(policy.load("standard"), times, _say)),
+        Part(frozenset("2"), lambda: minute.measure(min(MINUTES, times), _say)),
+        Part(frozenset("56"), lambda: searches.measure(times, _say)),
+        Part(frozenset("7"), _growth),
+        Part(frozenset("8"), lambda: strict.measure(times, _say)),
+        Part(frozenset("9"), accelerator.measure),
+        Part(frozenset({"scoring"}), lambda: _scoring(times)),
+        Part(frozenset({"demo"}), lambda: _demo(demo, cold=cold)),
+    )
+
+
+def chosen(text: str, among: Sequence[Part]) -> list[Part]:
+    """The parts that hold an item of the list ``text``, such as ``1,4,demo``; all of them where it is empty."""
+    wanted = {item.strip() for item in text.split(",") if item.strip()}
+    known = frozenset[str]().union(*(part.items for part in among))
+    if unknown := wanted - known:
+        raise UsageError(
+            f"the bench has no item {', '.join(sorted(unknown))}", f"FUMEHOOD_BENCH_ITEMS={','.join(sorted(known))}"
+        )
+    return [part for part in among if not wanted or part.items & wanted]
 
 
 def main() -> int:
     try:
-        document = measure(
-            sys.argv[1:],
-            cold=os.environ.get("FUMEHOOD_BENCH_COLD") == "1",
-            long=os.environ.get("FUMEHOOD_BENCH_LONG") == "1",
-        )
+        times, cold = int(os.environ.get("FUMEHOOD_BENCH_TIMES", "7")), os.environ.get("FUMEHOOD_BENCH_COLD") == "1"
+        every = parts(sys.argv[1:], times=times, cold=cold)
+        measured = chosen(os.environ.get("FUMEHOOD_BENCH_ITEMS", ""), every)
+        document: dict[str, Any] = {"schema_version": 2, "machine": machine.describe()}
+        for part in measured:
+            document |= part.measure()
     except FumehoodError as error:
         print(f"bench: {error.what}\n  what to do: {error.hint}", file=sys.stderr)
         return error.exit_code
     print(json.dumps(_rounded(document), indent=2))
     return 0
+
+
+def _help() -> dict[str, Any]:
+    _say(f"fumehood --help, {HELPS} times")
+    return {"help_ms": commands.help_ms(HELPS)}
+
+
+def _growth() -> dict[str, Any]:
+    _say("long runs without rooms")
+    return {"growth": growth.measure()}
+
+
+def _scoring(times: int) -> dict[str, Any]:
+    _say(f"scoring, {times} times")
+    return {"scoring_s": scoring_s(times)}
+
+
+def _demo(demo: Sequence[str], *, cold: bool) -> dict[str, Any]:
+    _say(f"the demo, {DEMOS} times")
+    warm = commands.demo_s(demo, DEMOS)
+    _say("the demo after building the image's layers anew")
+    return {
+        "demo_cold_s": commands.demo_cold_s(demo, libraries=cold),
+        "demo_cold_builds": "libraries and program" if cold else "program",
+        "demo_warm_s": median(warm),
+        "demo_warm_all_s": warm,
+        "image_mb": machine.image_mb(),
+    }
 
 
 def _rounded(value: Any) -> Any:

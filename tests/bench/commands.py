@@ -1,6 +1,5 @@
 """Commands of the program as child processes: wall time, processor time and peak memory of what a user types."""
 
-import json
 import os
 import re
 import shutil
@@ -14,15 +13,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
-from typing import Any
 
 from fumehood import assets
 from fumehood.sandbox import engine
 
 _PROGRAM = [sys.executable, "-c", "from fumehood.cli import main; main()"]
 """What the installed ``fumehood`` command does."""
-_SEARCH = ["--goal", "Classify handwritten digits", "--data", "digits", "--planner", "search", "--max-iterations", "3"]
-"""No target, so that every iteration takes place."""
 _LABEL = "fumehood.bench"
 _MAY_END_WITH = (0, 1)
 """1: a goal that was not met is a run like any other."""
@@ -79,17 +75,6 @@ def demo_cold_s(demo: Sequence[str], *, libraries: bool) -> float:
             return building + _run(demo, environment).wall_s
         finally:
             _remove_images(nonce)
-
-
-def controller_use() -> dict[str, Any]:
-    """Peak memory and processor time of the controller in a search run of three iterations."""
-    run = _run([*_SEARCH, "--json"])
-    candidates = len(json.loads(run.stdout)["iterations"])
-    return {
-        "controller_peak_rss_mb": run.peak_rss_mb,
-        "controller_cpu_s_per_candidate": run.cpu_s / candidates,
-        "controller_run": {"candidates": candidates, "wall_s": run.wall_s, "cpu_s": run.cpu_s},
-    }
 
 
 def _run(arguments: Sequence[str], environment: Mapping[str, str] | None = None) -> Usage:

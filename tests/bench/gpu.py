@@ -39,14 +39,17 @@ def main() -> int:
     if sys.argv[1:2] == ["bare"]:
         _serve(Path(sys.argv[2]))
         return 0
+    print(json.dumps({"schema_version": 1, **measure()}, indent=2))
+    return 0
+
+
+def measure() -> dict[str, Any]:
     with TemporaryDirectory(prefix="fumehood-gpu-") as scratch:
         folder = Path(scratch)
         task.write_files(folder)
         runner = Runner(folder)
         with _bare(folder) as bare:
-            document = {"schema_version": 1, "machine": bare({"describe": True}), **_measure(runner, bare)}
-    print(json.dumps(document, indent=2))
-    return 0
+            return {"machine": bare({"describe": True}), **_measure(runner, bare)}
 
 
 def _measure(runner: "Runner", bare: Callable[[dict[str, Any]], Any]) -> dict[str, Any]:

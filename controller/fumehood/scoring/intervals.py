@@ -51,7 +51,6 @@ from dataclasses import dataclass
 from math import atanh, exp, sqrt, tanh
 
 import numpy as np
-from scipy.special import stdtrit
 
 from fumehood.records import Interval
 from fumehood.scoring.measured import Floats, Measured
@@ -98,6 +97,8 @@ def _method(metric: Metric, seeds: int, *, repeated: bool) -> str:
 
 
 def _quantile(df: int, level: float) -> float:
+    from scipy.special import stdtrit  # a seventh of a second to load, and a run asks for its first room before
+
     return float(stdtrit(df, (1 + level) / 2))
 
 

@@ -2,7 +2,6 @@
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import softmax as _softmax
 
 from fumehood.scoring.measured import Floats, Ints, Measured, jackknifed, mean_of
 
@@ -12,7 +11,9 @@ CALIBRATION_BINS = 15
 
 def softmax(logits: NDArray[np.floating]) -> Floats:
     """Probabilities, N x K in float64, of finite logits of any size."""
-    out: Floats = _softmax(np.asarray(logits, dtype=np.float64), axis=1)
+    from scipy.special import softmax as scipys  # see intervals: loaded when there is something to score
+
+    out: Floats = scipys(np.asarray(logits, dtype=np.float64), axis=1)
     return out
 
 
