@@ -80,7 +80,7 @@ class RoomLimits(_Frozen):
     tmp: _Size
     """The room's /tmp, in memory."""
     exchange: _Size
-    """The volume with what goes in and comes out, in memory; smaller than ``memory``."""
+    """Volume with what goes in and comes out, and that of a train room for its weights; less than ``memory``."""
     inodes: Annotated[int, Field(ge=64, le=10_000_000)]
     """Files and folders in each of /tmp and the exchange volume."""
     shm: _Size
@@ -94,11 +94,11 @@ class RoomLimits(_Frozen):
     wall_s: Annotated[float, Field(gt=0, le=30 * 86400)]
     """Longest time from the start signal to the end of the job."""
     output: _Size
-    """Largest archive that the controller reads back."""
+    """Most that the controller reads back, weights included."""
 
     @model_validator(mode="after")
     def _exchange_fits(self) -> Self:
-        # What the engine writes into a tmpfs volume is charged to nobody, so it must not exceed what the room may use.
+        # Files in a tmpfs volume are the room's memory while it lives, and outlive it in a hand-over volume.
         if self.exchange >= self.memory:
             raise ValueError("exchange must be smaller than memory")
         return self

@@ -71,8 +71,7 @@ class Room:
         self, api: docker.APIClient, cage: Cage, *, events: Events, group: RoomGroup, another: "Callable[[], Room]"
     ) -> None:
         self.cage = cage
-        self.another = another
-        """Makes a fresh room of the same kind, not entered yet."""
+        self._another = another
         self._api = api
         self._events = events
         self._group = group
@@ -139,6 +138,12 @@ class Room:
         self._ready_at = time.monotonic()
         self._attested = seen
         return seen
+
+    def another(self) -> "Room":
+        """A fresh room of the same kind, not entered yet, that is given up with the same group."""
+        fresh = self._another()
+        fresh._group = self._group
+        return fresh
 
     @property
     def is_connected(self) -> bool:

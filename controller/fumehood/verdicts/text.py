@@ -137,7 +137,9 @@ def _claims(found: Checked) -> Iterator[_Row]:
             continue
         loss = f", last loss {words.number(told.train_loss[-1])}" if told.train_loss else ""
         how = "own training loop" if told.own_train else words.counted(told.epochs, "epoch")
-        yield f"seed {seed.seed}", f"{how}{loss}, trained {words.duration(told.train_s)}"
+        ran = ", with the other seeds as one" if told.seeds_ran == "together" else ""
+        why = f", alone because {plain(told.alone_because, 100)}" if told.alone_because else ""
+        yield f"seed {seed.seed}", f"{how}{loss}, trained {words.duration(told.train_s)}{ran}{why}"
     log = found.envelope.log_tail if found.envelope else ""
     if log.strip():
         yield "log ends", plain(log, 300)
