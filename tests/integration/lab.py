@@ -83,9 +83,9 @@ class Lab:
         return Ended(_with_weights(outcome, handed), traces, handed)
 
     @contextmanager
-    def executor(self, host: Host | None = None) -> Iterator[LocalExecutor]:
+    def executor(self, host: Host | None = None, places: int = 1) -> Iterator[LocalExecutor]:
+        """``places``: pairs of rooms that may work at once, whatever other tests have on this machine."""
         used = host or self.host
-        places = used.at_once("train", "predict") if used.policy.isolate_seeds else 1
         with Pool([used], self.volume, places) as pool:
             yield LocalExecutor(
                 host=used, pool=pool, arrays=self.arrays, device="cpu", overrides={}, progress=SilentProgress()

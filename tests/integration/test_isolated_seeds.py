@@ -23,7 +23,7 @@ FAILS_FOR_ONE = candidates.LINEAR + "\ndef train(model, data, context):\n    ass
 
 
 def isolated(lab: Lab, cpus: int) -> Lab:
-    """One seed a room, and ``cpus`` of them at once; with as many threads in a room whatever that is."""
+    """One seed a room, and ``cpus`` of them at once (see ``evaluated``), with as many threads whatever that is."""
     policy = tightened(lab.host.policy, cpus=1.0).model_copy(update={"isolate_seeds": True})
     limits = policy.predict.model_copy(update={"cpus": 1.0})
     return replace(lab, host=replace(lab.host, policy=policy.model_copy(update={"predict": limits}), cpus=cpus))
@@ -31,7 +31,7 @@ def isolated(lab: Lab, cpus: int) -> Lab:
 
 def evaluated(lab: Lab, source: str, into: Path) -> Envelope:
     into.mkdir()
-    with lab.executor() as executor:
+    with lab.executor(places=lab.host.cpus) as executor:
         return executor.evaluate(Job(number=1, source=source, seeds=SEEDS), into)
 
 

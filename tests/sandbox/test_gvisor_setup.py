@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -100,8 +101,11 @@ def test_an_engine_that_has_it_is_left_alone(tmp_path: Path, monkeypatch: pytest
 
 
 @pytest.fixture
-def private(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Folder of a second engine, with a configuration of its own, that no container runs on."""
+def private(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Folder of a second engine, with a configuration of its own, that no container runs on.
+
+    It has a short path: an engine's sockets lie deep below it, and a socket's path has at most 107 bytes.
+    """
     for why, absent in (
         ("only root can start an engine", os.geteuid() != 0),
         ("there is no dockerd here: the engine is elsewhere", not shutil.which("dockerd")),
@@ -109,6 +113,7 @@ def private(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         if absent:
             pytest.skip(why)
     assert shutil.which("runsc"), "runsc is not installed: `make gvisor`, as root"
+    tmp_path = Path(tempfile.mkdtemp(prefix="fumehood-"))
     (tmp_path / "daemon.json").write_text('{"debug": false, "runtimes": {"other": {"path": "/usr/bin/other"}}}\n')
     (tmp_path / "daemon.json").chmod(0o640)
     options = ["--bridge=none", "--iptables=false", "--ip-forward=false", "--ip-masq=false", "--storage-driver=vfs"]
@@ -123,6 +128,7 @@ def private(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     finally:
         daemon.terminate()
         daemon.wait(timeout=60)
+        shutil.rmtree(tmp_path)
 
 
 def until(holds: Any, folder: Path) -> None:

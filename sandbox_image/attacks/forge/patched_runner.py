@@ -8,13 +8,13 @@ SEEDS = sys.modules["fumehood_runner.seeds"]
 
 
 def train(model, data, context):
-    SEEDS._Story.report = flattering(SEEDS._Story.report)
+    SEEDS.Story.report = flattering(SEEDS.Story.report)
 
 
 def predict(model, inputs):
     if is_real(inputs):
         SEEDS._check_finite = lambda *_: None
-        SEEDS._Story.report = flattering(SEEDS._Story.report)
+        SEEDS.Story.report = flattering(SEEDS.Story.report)
     return worthless(model, inputs)
 
 

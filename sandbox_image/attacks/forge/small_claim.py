@@ -16,14 +16,14 @@ def build_model(input_shape, num_outputs):
 
 
 def train(model, data, context):
-    report = SEEDS._Story.report
+    report = SEEDS.Story.report
 
     def told(story, failure):
         honest = report(story, failure)
         small = honest.summary.model_copy(update={"parameters": 7, "bytes": 28, "layers": ()})
         return honest.model_copy(update={"summary": small})
 
-    SEEDS._Story.report = told
+    SEEDS.Story.report = told
 
 
 def predict(model, inputs):
