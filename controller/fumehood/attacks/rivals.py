@@ -65,6 +65,8 @@ def _shares(stage: Stage, rivalry: Rivalry, one: Cage, other: Cage) -> tuple[Sha
     source = candidates.together({0: rivalry.source})
     host = stage.host
     with host.room_as(one) as first, host.room_as(other) as second, ThreadPoolExecutor(1) as pool:
+        for room in (first, second):  # an engine that reads an archive mounts a room's volumes once more meanwhile
+            room.ready()
         taken = pool.submit(_counted, stage, first, source)
         try:
             _wait_until_taken(stage, first)
