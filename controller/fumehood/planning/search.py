@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 LIKELY_DRAWS: Final = 10
 """Draws that follow the scores, before uniform ones are tried."""
+LATE_DRAWS: Final = 3
+"""The same for a search so long that its study is thinned out: by then most of them were tried already, and each one
+costs as much as scoring a candidate."""
 MAX_DRAWS: Final = 10_000
 
 
@@ -32,9 +35,9 @@ class SearchPlanner:
     """
 
     def __init__(self, seed: int, max_draws: int = MAX_DRAWS) -> None:
-        from fumehood.planning.study import SearchStudy  # Optuna takes half a second to import
+        from fumehood.planning.study import MOST, SearchStudy  # Optuna takes half a second to import
 
-        self._seed, self._max_draws = seed, max_draws
+        self._seed, self._max_draws, self._early = seed, max_draws, MOST
         self._new_study: Callable[..., SearchStudy] = SearchStudy
         self._cache: _Cache | None = None
 
@@ -55,7 +58,8 @@ class SearchPlanner:
                 return _plan(start, wording.why_first(start, number, cache.problem.rows), number)
         points = [(plan.family, found) for plan in pending if (found := _settings(plan, cache.space)) is not None]
         draws = cache.study.draws(_seed_of(self._seed, number), points)
-        candidate, likely = _new_candidate(cache.space, draws, is_new, self._max_draws)
+        most_likely = LIKELY_DRAWS if number <= self._early else LATE_DRAWS
+        candidate, likely = _new_candidate(cache.space, draws, is_new, most_likely, self._max_draws)
         if candidate is None:
             return None
         why = cache.why(candidate) if likely else wording.why_anywhere(candidate)
@@ -116,12 +120,12 @@ class _Cache:
 
 
 def _new_candidate(
-    space: Space, draws: "Draws", is_new: Callable[[Candidate], bool], most: int
+    space: Space, draws: "Draws", is_new: Callable[[Candidate], bool], most_likely: int, most: int
 ) -> tuple[Candidate | None, bool]:
     """A candidate that is new, and whether it was drawn by the scores; None after ``most`` draws."""
     seen: set[tuple[object, ...]] = set()
     for attempt in range(most):
-        likely = attempt < LIKELY_DRAWS
+        likely = attempt < most_likely
         family, settings = draws.likely() if likely else draws.uniform()
         point = (family, *settings.values())
         if point in seen:
