@@ -13,6 +13,9 @@ import docker.errors
 from requests.exceptions import RequestException
 
 
+_GLANCE_S = 0.01
+
+
 class Heard(NamedTuple):
     action: str
     """Such as ``create``, ``start``, ``die``, ``extract-to-dir``."""
@@ -28,19 +31,35 @@ class Ear:
 
     def __init__(self, api: docker.APIClient) -> None:
         self.heard: list[Heard] = []
+        self.worked: set[Heard] = set()
+        """The start of every room that was seen to have a job since."""
         self._api = api
         self._pids: dict[str, int] = {}
+        self._closed = threading.Event()
         self._stream: Any = api.events(decode=True, filters={"type": "container"})
         threading.Thread(target=self._listen, daemon=True).start()
+        threading.Thread(target=self._watch, daemon=True).start()
 
     def close(self) -> None:
+        self._closed.set()
         with contextlib.suppress(OSError):
             self._stream.close()
 
     def working(self, role: str, run: str) -> int:
         """Rooms of that role and run that have a job: their first process has forked a worker."""
-        started = [h.container for h in list(self.heard) if (h.action, h.kind, h.run) == ("start", role, run)]
-        return sum(has_worker(self._pid(container)) for container in started)
+        started = [h for h in list(self.heard) if (h.action, h.kind, h.run) == ("start", role, run)]
+        return sum(self._works(room) for room in started)
+
+    def _watch(self) -> None:
+        """The shortest job takes a tenth of a second."""
+        while not self._closed.wait(_GLANCE_S):
+            for room in [h for h in list(self.heard) if h.action == "start" and h not in self.worked]:
+                self._works(room)
+
+    def _works(self, room: Heard) -> bool:
+        if works := has_worker(self._pid(room.container)):
+            self.worked.add(room)
+        return works
 
     def _pid(self, container: str) -> int:
         """Of its first process; 0 where it is gone."""

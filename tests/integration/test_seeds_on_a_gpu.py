@@ -36,6 +36,8 @@ def test_a_process_that_outlives_its_seed_is_ended_before_the_next_seed_begins(l
     supervisor_and_worker, with_the_daemon = "found 2", "left 3"
     assert outcome.log.splitlines() == [
         # The first tries all seeds as one, and finds no CUDA; what it leaves is ended as well.
-        line for k in (0, 0, 1, 2) for line in (f"== worker {k}", supervisor_and_worker, with_the_daemon, "")
+        line
+        for k in (0, 0, 1, 2)
+        for line in (f"== worker {k}", supervisor_and_worker, with_the_daemon, "")
     ]
     assert all("CUDA" in (report.failure.message if report.failure else "") for report in outcome.reports)
