@@ -12,7 +12,6 @@ import docker
 import docker.errors
 from requests.exceptions import RequestException
 
-
 _GLANCE_S = 0.01
 
 
