@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 
+from fumehood.errors import EngineError
 from fumehood.rooms import Weights
 from fumehood.sandbox.exchange import Outgoing
 from fumehood.sandbox.room import Ending, Room
 from fumehood_shared import paths
 from integration import candidates
-from integration.lab import Lab, Traces, processes_of, wait_until
+from integration.lab import MIB, Lab, Traces, processes_of, tightened, wait_until
 
 pytestmark = pytest.mark.integration
 
@@ -146,3 +147,12 @@ def test_rooms_differ_in_user_and_share_no_volume(lab: Lab) -> None:
         assert train.cage.uid != predict.cage.uid
         assert train.cage.exchange != predict.cage.exchange
         assert [m["Destination"] for m in seen["Mounts"]] == ["/exchange"]
+
+
+def test_what_does_not_fit_into_a_room_is_not_sent_and_not_held_against_a_candidate(lab: Lab) -> None:
+    small = lab.under(tightened(lab.host.policy, exchange=2 * MIB))
+    with small.host.room("train", lab.volume) as room:
+        room.ready()
+        room.send([Outgoing("half", bytes(MIB))])
+        with pytest.raises(EngineError, match="do not fit into the train room's exchange volume"):
+            room.send([Outgoing("rest", bytes(MIB + 1))])

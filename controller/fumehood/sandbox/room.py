@@ -78,7 +78,7 @@ class Room:
         self._id: str | None = None
         self._stream: Stream | None = None
         self._asked_at = self._ready_at = self._started_at = self._ended_at = time.monotonic()
-        self._output_bytes = 0
+        self._output_bytes = self._sent_bytes = 0
         self._state: dict[str, Any] = {}
         self._usage = Usage(None, None)
         self._inspected: Inspected | None = None
@@ -161,13 +161,20 @@ class Room:
     def send(self, files: Iterable[Outgoing]) -> dict[str, str]:
         """Put files under ``in/`` of the exchange volume; the SHA-256 of what was sent, by name.
 
-        Only before the start signal. Raises DataError for a file of ours that changes meanwhile.
+        Only before the start signal. Raises DataError for a file of ours that changes meanwhile, and EngineError for more
+        than the volume holds, which is nobody's fault in the room.
         """
         return {file.name: self._put(file) for file in files}
 
     def _put(self, file: Outgoing) -> str:
-        digest = hashlib.sha256()
+        digest, role = hashlib.sha256(), self.cage.role
         with file.opened() as (size, pieces):
+            self._sent_bytes += size
+            if self._sent_bytes > self.cage.limits.exchange:
+                raise EngineError(
+                    f"{self._sent_bytes} bytes and more do not fit into the {role} room's exchange volume",
+                    f"a policy with a larger {role}.exchange, or less data",
+                )
             self._expect_stream.put(file.name, size, _digested(pieces, digest))
         return digest.hexdigest()
 
