@@ -161,8 +161,8 @@ class Room:
     def send(self, files: Iterable[Outgoing]) -> dict[str, str]:
         """Put files under ``in/`` of the exchange volume; the SHA-256 of what was sent, by name.
 
-        Only before the start signal. Raises DataError for a file of ours that changes meanwhile, and EngineError for more
-        than the volume holds, which is nobody's fault in the room.
+        Only before the start signal. Raises DataError for a file of ours that changes meanwhile, and EngineError for
+        more than the volume holds, which is nobody's fault in the room.
         """
         return {file.name: self._put(file) for file in files}
 
