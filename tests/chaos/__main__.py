@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import cycle, islice
 from pathlib import Path
 
 import docker
@@ -68,7 +69,9 @@ class Chaos:
 
     def kill(self) -> None:
         chance, killed = random.Random(self.seed), 0
-        for number, name in enumerate(STORIES, start=1):
+        for number, name in enumerate(islice(cycle(STORIES), 2 * len(STORIES)), start=1):
+            if killed >= KILLS:
+                break
             run = Run(self.folder / f"killed-{number}", self.asked[name])
             story = kills.Story(run, self.state, set(self.neighbours.locks))
             story.tell(self.api, self.undisturbed[name], moments.STAGES, chance)

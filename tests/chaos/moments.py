@@ -8,7 +8,7 @@ STAGES = (
     "second predicting", "sealed measurement", "report",
 )  # fmt: skip
 """In the order in which a run passes them."""
-LONGEST_S = 0.4
+LONGEST_S = 0.25
 """A stage's random moments lie up to this long after it was reached: a tiny candidate's job takes about as long."""
 _EVALUATIONS = {"training": 0, "predicting": 0, "second training": 1, "second predicting": 1}
 _LINES = {"starting": "started", "data_prepared": "data_prepared", "decided": "decided", "report": "measured"}
