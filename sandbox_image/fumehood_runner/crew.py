@@ -105,6 +105,11 @@ class Worker:
         return Failure(kind=FailureKind.CRASHED, message=how + all_of_them)
 
 
+def lay_ballast() -> None:
+    """Take the room that log and result will need, before there is a job. The crew gives it back."""
+    write(EXCHANGE / _BALLAST, bytes(caps.LOG_BYTES + 2 * caps.RESULT_BYTES))
+
+
 class Crew:
     """Runs ``job`` for ``count`` seeds in forked workers, ``at_once`` at a time, until ``deadline`` (monotonic).
 
@@ -128,7 +133,6 @@ class Crew:
 
     def run(self) -> list[Worker]:
         """Run all to their end; on return no other process of the room is alive and the log is written."""
-        write(EXCHANGE / _BALLAST, bytes(caps.LOG_BYTES + 2 * caps.RESULT_BYTES))
         with process.out_of_reach(1, 2):
             self._work_until_the_end()
             self._note_ends(process.kill_everyone_else())

@@ -13,7 +13,7 @@ from pydantic import TypeAdapter
 
 from fumehood_runner import lifeline, process
 from fumehood_runner.attest import Role, attest, initial_environment
-from fumehood_runner.crew import EXCHANGE, Crew, Job, Together, write
+from fumehood_runner.crew import EXCHANGE, Crew, Job, Together, lay_ballast, write
 from fumehood_shared import paths
 from fumehood_shared.messages import (
     EncodeReply,
@@ -45,6 +45,7 @@ def main(arguments: list[str]) -> None:
     _keep_for_good()
     out = EXCHANGE / paths.OUT
     out.mkdir(mode=0o700)
+    lay_ballast()
     write(out / paths.ATTESTATION, attest(role, environment).model_dump_json().encode())
     lifeline.say("ready")
     lifeline.wait_for_go()

@@ -7,7 +7,9 @@ and predictions are put back into the data set's own order here.
 """
 
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -86,8 +88,8 @@ class LocalExecutor:
         self.pool.expect(len(self._room_mates(job)), more=job.followed)
 
         def work(here: LocalExecutor, mates: Sequence[SeedSpec]) -> _Part:
-            with self.pool.pair(here.group) as pair:
-                return here._train_and_predict(pair, job, mates, into)
+            with self.pool.pair(here.group) as pair, here._inputs(job, "validation", mates) as inputs:
+                return here._train_and_predict(pair, job, mates, inputs, into)
 
         return self._together(job, self.group.part(), work)
 
@@ -98,9 +100,9 @@ class LocalExecutor:
         (into / "predictions").mkdir(parents=True, exist_ok=True)
 
         def work(here: LocalExecutor, mates: Sequence[SeedSpec]) -> _Part:
-            with here.host.room("predict") as room:
+            with here._inputs(job, split, mates) as inputs, here.host.room("predict") as room:
                 files = [weights_file(weights, seed.seed) for seed in mates]
-                results, facts = here._predict(room, job, mates, split, files, into)
+                results, facts = here._predict(room, job, mates, inputs, files, into)
             return _Part(results, (facts,), "")
 
         return self._together(job, RoomGroup(), work)
@@ -115,7 +117,17 @@ class LocalExecutor:
         """The seeds that share a room: all of them, or under ``isolate_seeds`` none with another."""
         return [(seed,) for seed in job.seeds] if self.host.policy.isolate_seeds else [job.seeds]
 
-    def _train_and_predict(self, pair: Pair, job: Job, seeds: Sequence[SeedSpec], into: Path) -> "_Part":
+    @contextmanager
+    def _inputs(self, job: Job, split: str, seeds: Sequence[SeedSpec]) -> "Iterator[_Inputs]":
+        """The split's inputs in the order of these seeds' predict room, made while a room is waited for."""
+        name, order_of = f"{split}_inputs", self._order_of(job, split, seeds)
+        with tempfile.TemporaryDirectory(dir=self.arrays.scratch) as scratch, ThreadPoolExecutor(1) as meanwhile:
+            shuffled = meanwhile.submit(self.arrays.shuffled, name, order_of, Path(scratch))
+            yield _Inputs(name, Path(scratch), shuffled.result)
+
+    def _train_and_predict(
+        self, pair: Pair, job: Job, seeds: Sequence[SeedSpec], inputs: "_Inputs", into: Path
+    ) -> "_Part":
         self.progress.room(job.number, "train", "running")
         trained = rooms.train(pair.train, self._train_request(pair.train, job, seeds), job.source)
         pair.train.end()  # it is dead here, before source and inputs enter its predict room
@@ -126,7 +138,7 @@ class LocalExecutor:
         if not alive:
             return _Part(tuple(results), (trained.facts,), log)
         self.progress.room(job.number, "predict", "running")
-        predicted, facts = self._predict(pair.predict, job, [seeds[i] for i in alive], "validation", alive, into)
+        predicted, facts = self._predict(pair.predict, job, [seeds[i] for i in alive], inputs, alive, into)
         by_seed = {result.seed: result for result in predicted}
         merged = tuple(_merge(result, by_seed.get(result.seed)) for result in results)
         kept = [
@@ -141,23 +153,21 @@ class LocalExecutor:
         room: Room,
         job: Job,
         seeds: Sequence[SeedSpec],
-        split: str,
+        inputs: "_Inputs",
         weights: Sequence[Path] | Sequence[int],
         into: Path,
     ) -> tuple[tuple[SeedResult, ...], RoomFacts]:
         """With stored ``weights``, or with those at these places of the hand-over volume."""
-        with tempfile.TemporaryDirectory(dir=self.arrays.scratch) as scratch:
-            name = f"{split}_inputs"
-            inputs, permutation = self.arrays.shuffled(name, self._order_of(job, split, seeds), Path(scratch))
-            raw = [Path(scratch) / f"predictions-{i}" for i in range(len(seeds))]
-            stored = [file for file in weights if isinstance(file, Path)]
-            places = tuple(place for place in weights if isinstance(place, int))
-            request = self._predict_request(room, job, seeds, name, places)
-            outcome = rooms.predict(room, request, job.source, stored, inputs, raw)
-            results = tuple(
-                self._prediction(outcome.reports[i], outcome.files.get(i), raw[i], permutation, seed, into)
-                for i, seed in enumerate(seeds)
-            )
+        file, permutation = inputs.shuffled()
+        raw = [inputs.scratch / f"predictions-{i}" for i in range(len(seeds))]
+        stored = [path for path in weights if isinstance(path, Path)]
+        places = tuple(place for place in weights if isinstance(place, int))
+        request = self._predict_request(room, job, seeds, inputs.name, places)
+        outcome = rooms.predict(room, request, job.source, stored, file, raw)
+        results = tuple(
+            self._prediction(outcome.reports[i], outcome.files.get(i), raw[i], permutation, seed, into)
+            for i, seed in enumerate(seeds)
+        )
         return results, outcome.facts
 
     def _order_of(self, job: Job, split: str, seeds: Sequence[SeedSpec]) -> str:
@@ -236,6 +246,17 @@ def job_fields(
         "device": device,
         "threads": threads,
     }
+
+
+@dataclass(frozen=True)
+class _Inputs:
+    """Inputs of a split on their way into a predict room."""
+
+    name: str
+    scratch: Path
+    """Closed to others, and gone when the rooms are."""
+    shuffled: Callable[[], tuple[Path, order.Order]]
+    """Waits for the file and the order of its rows."""
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 LIKELY_DRAWS: Final = 10
 """Draws that follow the scores, before uniform ones are tried."""
-LATE_DRAWS: Final = 3
+LATE_DRAWS: Final = 2
 """The same for a search so long that its study is thinned out: by then most of them were tried already, and each one
 costs as much as scoring a candidate."""
 MAX_DRAWS: Final = 10_000
