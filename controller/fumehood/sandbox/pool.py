@@ -105,6 +105,8 @@ class Pool:
         self._free = threading.Semaphore(places)
         self._lock = threading.Lock()
         self._demand = Demand()
+        self._unclaimed = self._demand.expected
+        """Pairs that are expected for the first job, as long as it has not said how many it takes."""
         self._ahead: deque[tuple[int, Future[Pair]]] = deque()
         """Pairs that wait for a job, each with the place of its host."""
         self._made: set[Pair] = set()
@@ -135,7 +137,8 @@ class Pool:
     def expect(self, pairs: int, *, more: bool) -> None:
         """A job is about to take ``pairs``; ``more`` says whether others are likely to follow it."""
         with self._lock:
-            self._demand.expected = pairs if self._demand.taken_at == deque() else self._demand.expected + pairs
+            self._demand.expected += pairs - self._unclaimed
+            self._unclaimed = 0
             self._demand.more = more
         self._fill()
 
