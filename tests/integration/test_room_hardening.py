@@ -150,9 +150,9 @@ def test_rooms_differ_in_user_and_share_no_volume(lab: Lab) -> None:
 
 
 def test_what_does_not_fit_into_a_room_is_not_sent_and_not_held_against_a_candidate(lab: Lab) -> None:
-    small = lab.under(tightened(lab.host.policy, exchange=2 * MIB))
+    small = lab.under(tightened(lab.host.policy, exchange=16 * MIB))
     with small.host.room("train", lab.volume) as room:
         room.ready()
-        room.send([Outgoing("half", bytes(MIB))])
+        room.send([Outgoing("half", bytes(8 * MIB))])
         with pytest.raises(EngineError, match="do not fit into the train room's exchange volume"):
-            room.send([Outgoing("rest", bytes(MIB + 1))])
+            room.send([Outgoing("rest", bytes(8 * MIB + 1))])

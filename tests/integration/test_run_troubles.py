@@ -134,7 +134,7 @@ def test_an_engine_that_vanishes_stops_the_run_and_resume_completes_it(tmp_path:
         relay.cut()
         _, said = process.communicate(timeout=90)
     assert process.returncode == 6, said
-    assert "container engine failed" in said
+    assert "container engine failed" in said or "the engine went away" in said, said
     assert "Traceback" not in said
     done = fumehood_cli("resume", str(folder))
     assert done.returncode == 0, done.stderr

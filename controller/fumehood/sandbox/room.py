@@ -120,7 +120,9 @@ class Room:
             return self._attested
         said = self._wait_for("ready", self._asked_at + self.cage.limits.ready_s)
         if said is not True:
-            why = "did not get ready in time" if said is None else f"ended before it was ready: {self._last_words()}"
+            why = "did not get ready in time"
+            if said is False:
+                why = f"ended before it was ready: {self.interruption() or self._last_words()}"
             raise EngineError(
                 f"the {self.cage.role} room {why}",
                 "fumehood doctor; fumehood image verify; or a longer ready_s in the policy",
