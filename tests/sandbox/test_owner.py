@@ -179,7 +179,8 @@ from cages import a_cage
 with Owner(Path(sys.argv[1]), "run") as owner:
     with watching(owner) if sys.argv[3] == "watched" else contextlib.nullcontext():
         name = f"fumehood-test-{owner.id}"
-        cage = a_cage(image_id=sys.argv[2], name=name, exchange=name, labels=owner.labels("room", 60), data=None)
+        ours = {"name": name, "exchange": name, "labels": owner.labels("room", 60)}
+        cage = a_cage(image_id=sys.argv[2], data=None, handover=None, **ours)
         engine.connect().api.create_container_from_config(create_body(cage), name)
         print(owner.id, flush=True)
         time.sleep(600)
