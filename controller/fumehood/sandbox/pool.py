@@ -39,11 +39,11 @@ class Pair:
         self.train, self.predict = train, predict
 
     def warm(self) -> None:
-        """Make both, start both, and hear both attest. Whatever happens, ``close`` is to be called."""
-        self.predict.__enter__()
-        self.train.__enter__()
-        self.predict.ready()
-        self.train.ready()
+        """Make, start, and hear attest, both at the same time. Whatever happens, ``close`` is to be called."""
+        with ThreadPoolExecutor(1) as beside:
+            predict = beside.submit(_warm, self.predict)
+            _warm(self.train)
+        predict.result()
 
     @property
     def is_alive(self) -> bool:
@@ -64,6 +64,11 @@ class Pair:
             self.train.close()
         finally:
             self.predict.close()
+
+
+def _warm(room: Room) -> None:
+    room.__enter__()
+    room.ready()
 
 
 @dataclass
