@@ -5,6 +5,7 @@ import threading
 import time
 import unicodedata
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
@@ -51,8 +52,48 @@ def test_the_best_candidate_is_kept_and_measured_once(tmp_path, targets):
     assert (run.incumbent, run.final.iteration, rooms.tested) == (4, 4, 1)
     assert run.final.opening >= 1
     assert run.goal_achieved is False
-    assert [p.name for p in sorted(directory.winner_weights.iterdir())] == ["seed-0.safetensors", "seed-1.safetensors"]
+    assert [p.name for p in sorted(directory.winner_weights.iterdir())] == ["seed-2.safetensors", "seed-3.safetensors"]
     assert (directory.reports / "report.html").is_file()
+
+
+class Lucky(Rooms):
+    """Candidate 2 looks a little better than 1 and 3 in the search, and fresh seeds show that it was luck."""
+
+    RIGHT: ClassVar = {False: {1: 0.8, 2: 0.85, 3: 0.8, 4: 0.2}, True: {1: 0.5, 2: 0.3, 3: 0.7}}
+
+    def _predicted(self, seed: int, number: int, into: Path) -> SeedResult:
+        self.accuracies = self.RIGHT["fresh" in into.parts]
+        return super()._predicted(seed, number, into)
+
+
+def test_the_winner_is_chosen_among_the_best_on_seeds_that_had_no_part_in_the_search(tmp_path, targets):
+    rooms = Lucky(targets)
+    directory = begin(tmp_path / "run", targets)
+    run = go(directory, rooms)
+    searched, fresh = run.settings.design.seeds, run.settings.design.fresh_seeds
+    assert not set(searched) & set(fresh)
+    assert (run.incumbent, [one.iteration for one in run.remeasured]) == (1, [1, 2, 3])
+    assert all([seed.seed for seed in one.envelope.seeds] == list(fresh) for one in run.remeasured)
+    assert (run.winner, run.final.iteration, run.best().number) == (3, 3, 3)
+    assert [directory.again(n).joinpath("weights").exists() for n in (1, 2, 3)] == [False, False, True]
+    weights = {path.name: path.read_bytes() for path in directory.winner_weights.iterdir()}
+    assert weights == {path.name: path.read_bytes() for path in (directory.again(3) / "weights").iterdir()}
+    assert audit(directory.path).passed
+
+
+class Unlucky(Rooms):
+    """Nothing survives on fresh seeds."""
+
+    def evaluate(self, job: Job, into: Path) -> Envelope:
+        self.fail = (1, 2, 3, 4) if job.isolated else ()
+        return super().evaluate(job, into)
+
+
+def test_a_winner_that_fails_on_every_fresh_seed_is_none_and_the_seal_stays_closed(tmp_path, targets):
+    rooms = Unlucky(targets)
+    run = go(begin(tmp_path / "run", targets), rooms)
+    assert (run.settled, run.winner, run.best(), run.final, run.goal_achieved) == (True, None, None, None, False)
+    assert rooms.tested == 0
 
 
 class ForeignWords(Rooms):
@@ -104,13 +145,13 @@ def test_nothing_is_measured_where_nothing_survived(tmp_path, targets):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("lines", range(1, 16))
+@pytest.mark.parametrize("lines", range(1, 18))
 def test_a_run_killed_after_any_line_ends_as_if_it_had_not_been(tmp_path, targets, whole, lines):
     directory, rooms = begin(tmp_path / "run", targets), Rooms(targets)
     with pytest.raises(Killed):
         go(directory, rooms, lines_to_live=lines)
     run = go(directory, rooms)
-    assert rooms.evaluated == [1, 2, 3, 4]
+    assert (rooms.evaluated, rooms.again) == ([1, 2, 3, 4], [4])
     assert rooms.tested == 1
     assert [i.model_dump() for i in run.iterations] == [i.model_dump() for i in whole.iterations]
     assert run.final.score == whole.final.score
@@ -205,7 +246,7 @@ def test_a_candidate_is_proposed_when_the_first_of_those_under_way_is_decided(tm
 
 
 def test_as_many_are_under_way_as_were_asked_for_and_no_more(tmp_path, targets):
-    rooms = Rooms(targets, after={1: 3})
+    rooms = Rooms(targets, after={1: 3, 2: 3})
     go(begin(tmp_path / "run", targets, **SIX), rooms)
     assert rooms.most_at_once == 3
     alone = Rooms(targets)

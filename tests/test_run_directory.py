@@ -98,7 +98,7 @@ def test_a_fresh_folder_forgets_an_interrupted_attempt(run):
 
 def test_the_winner_is_where_users_look_for_it(run):
     for number in (1, 2):
-        folder = run.fresh(run.iteration(number) / "weights")
+        folder = run.fresh(run.again(number) / "weights")
         (folder / f"seed-{number}.safetensors").write_bytes(b"w")
         (run.iteration(number) / "model.py").write_text(f"# {number}")
         run.keep_winner(number)
@@ -117,7 +117,7 @@ def test_dropping_weights_keeps_the_rest_of_an_iteration(run):
 def test_no_keep_leaves_reports_journal_and_winner(run):
     run.journal.touch()
     (run.sealed / "labels").write_text("x")
-    run.fresh(run.iteration(1) / "weights")
+    run.fresh(run.again(1) / "weights")
     (run.iteration(1) / "model.py").write_text("x")
     run.keep_winner(1)
     run.keep_results_only()

@@ -10,10 +10,22 @@ What the rule is not: a claim. One standard error is passed by one equal candida
 better than it is; the sealed test, opened once, is what claims rest on. Nothing here knows of the test set.
 """
 
+from collections.abc import Sequence
 from math import sqrt
 from statistics import NormalDist
 
-from fumehood.records import Decision, Goal, Interval, MetricSummary, Score, StopReason, Verdict
+from fumehood.records import (
+    Decision,
+    Envelope,
+    Goal,
+    Interval,
+    Iteration,
+    MetricSummary,
+    Remeasured,
+    Score,
+    StopReason,
+    Verdict,
+)
 
 
 def decide(
@@ -33,6 +45,48 @@ def decide(
     verdict, reason = _judge(score, incumbent, goal, parameters)
     best = score if verdict is Verdict.KEEP else incumbent
     return Decision(verdict=verdict, reason=reason, stop=_stop(best, goal, iteration >= max_iterations, budget_left))
+
+
+def finalists(iterations: Sequence[Iteration], incumbent: int | None, goal: Goal, most: int) -> tuple[int, ...]:
+    """Numbers of at most ``most`` iterations that may be the best: the incumbent, and those within the noise floor.
+
+    Best first after the incumbent; empty without one. ``iterations`` in the order of their numbers, from 1.
+    """
+    if incumbent is None:
+        return ()
+    best = _primary(iterations[incumbent - 1], goal)
+    near: list[tuple[float, int]] = []
+    for one in iterations:
+        found = _primary(one, goal)
+        if one.number == incumbent or found is None or best is None or _too_large(parameters(one.envelope), goal):
+            continue
+        short = -_gain(found, best)
+        if short <= (noise_floor(found, best) or 0.0):
+            near.append((short, one.number))
+    return (incumbent, *(number for _, number in sorted(near)[: most - 1]))
+
+
+def winner(iterations: Sequence[Iteration], remeasured: Sequence[Remeasured], goal: Goal) -> int | None:
+    """Number of the finalist with the best mean over all its seeds, those of the search and fresh ones alike.
+
+    The first of equals. A finalist of which no fresh seed survived, or that is too large, cannot win; None if none can.
+    """
+    means: list[tuple[float, int]] = []
+    for place, one in enumerate(remeasured):
+        if one.score is None or one.score.failed_seeds >= one.score.n_seeds:
+            continue
+        if _too_large(parameters(one.envelope), goal):
+            continue
+        earlier = iterations[one.iteration - 1].score
+        values = [*one.score.metrics[goal.metric].values, *(earlier.metrics[goal.metric].values if earlier else ())]
+        mean = sum(values) / len(values)
+        means.append((-mean if goal.direction == "max" else mean, place))
+    return remeasured[min(means)[1]].iteration if means else None
+
+
+def parameters(envelope: Envelope) -> int | None:
+    """Largest number of parameters over the seeds, a fact; None where none is known."""
+    return max((seed.parameters for seed in envelope.seeds if seed.parameters is not None), default=None)
 
 
 def goal_achieved(final: Score, goal: Goal) -> bool | None:
@@ -80,7 +134,7 @@ def _too_large(parameters: int | None, goal: Goal) -> str:
 
 
 def _compare(new: MetricSummary, old: MetricSummary) -> tuple[Verdict, str]:
-    gain = new.mean - old.mean if new.direction == "max" else old.mean - new.mean
+    gain = _gain(new, old)
     floor = noise_floor(new, old)
     both = f"{_described(new)} against the incumbent's {_number(old.mean)}"
     if gain <= 0:
@@ -90,6 +144,16 @@ def _compare(new: MetricSummary, old: MetricSummary) -> tuple[Verdict, str]:
     if gain > floor:
         return Verdict.KEEP, f"Better by {_number(gain)}, more than the noise floor of {_number(floor)}: {both}."
     return Verdict.DISCARD, f"Better by {_number(gain)}, within the noise floor of {_number(floor)}: {both}."
+
+
+def _gain(new: MetricSummary, old: MetricSummary) -> float:
+    return new.mean - old.mean if new.direction == "max" else old.mean - new.mean
+
+
+def _primary(one: Iteration, goal: Goal) -> MetricSummary | None:
+    """None where every seed failed."""
+    score = one.score
+    return None if score is None or score.failed_seeds >= score.n_seeds else score.metrics[goal.metric]
 
 
 def _standard_error(summary: MetricSummary) -> float | None:

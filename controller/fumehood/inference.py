@@ -18,7 +18,7 @@ from fumehood.data import order, seal, specs
 from fumehood.errors import DataError, InternalError, NoCandidateError, UsageError
 from fumehood.executors.local import job_fields, weights_file
 from fumehood.journal import fold, lines
-from fumehood.records import Dataset, Iteration
+from fumehood.records import Dataset, Envelope, Iteration
 from fumehood.run_directory import RunDirectory
 from fumehood.sandbox import exchange
 from fumehood.sandbox import gpus as host_gpus
@@ -76,7 +76,7 @@ def predict(directory: RunDirectory, spec_text: str, gpus: str | None = None) ->
         raise UsageError(f"the run in {directory.path} is not finished", f"fumehood resume {directory.path}")
     if winner is None or dataset is None:
         raise NoCandidateError(f"the run in {directory.path} has no winner", "start another run")
-    source, alive = _winner(directory, winner)
+    source, alive = _winner(directory, winner, state.run.winning() or winner.envelope)
     spec = specs.for_new_rows(spec_text, int(policy.raw_data))
     uuids = state.run.settings.gpus if gpus is None else host_gpus.resolve(gpus, policy)
     with tempfile.TemporaryDirectory() as scratch, open_host(policy, state.run.run_id, uuids=uuids) as host:
@@ -87,14 +87,17 @@ def predict(directory: RunDirectory, spec_text: str, gpus: str | None = None) ->
     return Predictions(dataset, values.mean(axis=0), spread, tuple(encoded.facts.notes))
 
 
-def _winner(directory: RunDirectory, winner: Iteration) -> tuple[str, list[SeedSpec]]:
-    """The winner's source and the seeds that have weights, each with the digest that the journal says."""
+def _winner(directory: RunDirectory, winner: Iteration, judged: Envelope) -> tuple[str, list[SeedSpec]]:
+    """The winner's source and the seeds that have weights, each with the digest that the journal says.
+
+    ``judged``: what the sealed test was measured with.
+    """
     source = directory.winner_source.read_bytes() if directory.winner_source.is_file() else b""
     if hashlib.sha256(source).hexdigest() != winner.source_digest:
         raise UsageError(
             f"{directory.winner_source} is not what the journal says", "it was changed; take it from a backup"
         )
-    alive = [seed for seed in winner.envelope.seeds if seed.weights_digest and seed.failure is None]
+    alive = [seed for seed in judged.seeds if seed.weights_digest and seed.failure is None]
     for seed in alive:
         path = weights_file(directory.winner_weights, seed.seed)
         if not path.is_file() or seal.file_digest(path) != seed.weights_digest:

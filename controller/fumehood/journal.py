@@ -29,6 +29,7 @@ from fumehood.records import (
     Iteration,
     Plan,
     Record,
+    Remeasured,
     RoomFacts,
     Run,
     RunSettings,
@@ -202,6 +203,12 @@ class Abandoned(Record):
     numbers: tuple[int, ...]
 
 
+class Settled(Record):
+    """The winner was chosen among the finalists."""
+
+    winner: int | None
+
+
 class Opened(Record):
     """The seal was opened, and this was its number in the user's ledger."""
 
@@ -363,6 +370,21 @@ def _exhausted(state: State, _: Entry) -> State:
     return _with_run(state, stopped_because=StopReason.EXHAUSTED)
 
 
+def _remeasured(state: State, entry: Entry) -> State:
+    found = _value(Remeasured, entry.body["remeasured"])
+    known = [one.iteration for one in state.run.remeasured]
+    if state.run.settled or found.iteration in known or not 0 < found.iteration <= len(state.run.iterations):
+        raise KeyError(entry.kind)
+    return _with_run(state, remeasured=(*state.run.remeasured, found))
+
+
+def _settled(state: State, entry: Entry) -> State:
+    winner = _value(Settled, entry.body).winner
+    if winner is not None and winner not in [one.iteration for one in state.run.remeasured]:
+        raise KeyError(entry.kind)
+    return _with_run(state, settled=True, winner=winner)
+
+
 def _test_predicted(state: State, entry: Entry) -> State:
     return _with(state, test_envelope=_value(Envelope, entry.body["envelope"]))
 
@@ -388,6 +410,8 @@ _STEPS = {
     "decided": _decided,
     "exhausted": _exhausted,
     "abandoned": _abandoned,
+    "remeasured": _remeasured,
+    "settled": _settled,
     "test_predicted": _test_predicted,
     "seal_opened": _seal_opened,
     "measured": _measured,

@@ -5,7 +5,7 @@ the same labels wherever it is tried.
 """
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,8 +33,7 @@ def warm_rooms(host: Host, parallel: int = 1) -> Iterator[Pool]:
     For ``parallel`` candidates at a time, each with its share of the CPUs and, where there are several, of the GPUs. So
     many rooms work at once as the machine has memory for, and the others' candidates wait.
     """
-    alone = parallel == 1 and not host.policy.isolate_seeds
-    places = 1 if alone else host.at_once("train", "predict")
+    places = host.at_once("train", "predict")
     with (
         data_volume(host.api, host.owner, _VOLUME_LIFETIME_S) as volume,
         Pool(host.shared_among(parallel), volume, places) as pool,
@@ -85,15 +84,18 @@ class Laboratory:
     def job(self, number: int, source: Path, digest: str, timeout_s: float | None, *, followed: bool = False) -> Job:
         """The candidate in the file ``source``. Raises UsageError unless it has the SHA-256 ``digest``."""
         check_unchanged(source, digest)
-        content = source.read_bytes().decode()
-        return Job(number=number, source=content, seeds=self.seeds(), timeout_s=timeout_s, followed=followed)
+        content, seeds = source.read_bytes().decode(), self._seeds(self.design.seeds)
+        return Job(number=number, source=content, seeds=seeds, timeout_s=timeout_s, followed=followed)
 
-    def seeds(self) -> tuple[SeedSpec, ...]:
+    def fresh_job(self, number: int, source: Path, digest: str, timeout_s: float | None) -> Job:
+        """The same on fresh seeds, each in rooms of its own, so that their independence is no claim."""
+        job = self.job(number, source, digest, timeout_s)
+        return job.model_copy(update={"seeds": self._seeds(self.design.fresh_seeds), "isolated": True})
+
+    def _seeds(self, seeds: Sequence[int]) -> tuple[SeedSpec, ...]:
         """The same for every candidate, so that comparisons are paired; orders of rows come from the secret key."""
         key = self._key()
-        return tuple(
-            SeedSpec(seed=seed, order=order.number(key, f"order of seed {seed}")) for seed in self.design.seeds
-        )
+        return tuple(SeedSpec(seed=seed, order=order.number(key, f"order of seed {seed}")) for seed in seeds)
 
     def predict_test(self, executor: Executor, job: Job, judged: Envelope, weights: Path, into: Path) -> Envelope:
         """Predictions for the sealed test inputs, with the weights in the folder ``weights`` that ``judged`` rests on.

@@ -300,7 +300,8 @@ class RunSettings(Record):
     def design(self) -> "Design":
         return Design(
             metric=self.goal.metric,
-            seeds=Design.repetitions(self.seed, self.num_seeds),
+            seeds=Design.repetitions(2 * self.seed, self.num_seeds),
+            fresh_seeds=Design.repetitions(2 * self.seed + 1, self.num_seeds),
             confidence_level=self.confidence_level,
             device=self.device,
             overrides=self.overrides,
@@ -313,6 +314,8 @@ class Design(Record):
 
     metric: str
     seeds: Annotated[tuple[int, ...], Field(min_length=1)]
+    fresh_seeds: tuple[int, ...] = ()
+    """Other seeds, for the finalists: none of them has had a part in choosing a candidate."""
     confidence_level: float
     device: Literal["cpu", "cuda"]
     overrides: dict[str, Any] = {}
@@ -335,6 +338,15 @@ class ImageFact(Record):
     base: str
     """Reference of the base image, with its digest where a registry gave one."""
     base_digest: str
+
+
+class Remeasured(Record):
+    """A finalist trained again, on fresh seeds, each of which had rooms of its own."""
+
+    iteration: int
+    envelope: Envelope
+    score: Score | None
+    """On validation; None where every seed failed."""
 
 
 class Sealed(Record):
@@ -362,6 +374,12 @@ class Run(Record):
     """In the order of their numbers, which begin with 1."""
     incumbent: int | None = None
     """Number of the iteration that is kept as the best so far; None before the first keep."""
+    remeasured: tuple[Remeasured, ...] = ()
+    """The finalists on fresh seeds."""
+    settled: bool = False
+    """Whether the winner was chosen among the finalists."""
+    winner: int | None = None
+    """Number of its iteration; None before, and where no finalist survived its fresh seeds."""
     stopped_because: StopReason | None = None
     abandoned: tuple[int, ...] = ()
     """Numbers of the candidates that were under way when the search stopped: nothing is decided about them."""
@@ -375,7 +393,10 @@ class Run(Record):
     """Hash of the journal's line that this is derived from; with it noted elsewhere, a journal cannot be cut unseen."""
 
     def best(self) -> Iteration | None:
-        """The incumbent's iteration, or None."""
-        return (
-            None if self.incumbent is None else next(iter(self.iterations[self.incumbent - 1 : self.incumbent]), None)
-        )
+        """The iteration of the winner, or of the incumbent as long as none was chosen; None without either."""
+        number = self.winner if self.settled else self.incumbent
+        return None if number is None else next(iter(self.iterations[number - 1 : number]), None)
+
+    def winning(self) -> Envelope | None:
+        """What the sealed test is measured with: the winner on fresh seeds. None before it is chosen."""
+        return next((one.envelope for one in self.remeasured if one.iteration == self.winner), None)

@@ -20,9 +20,12 @@ from fumehood.laboratory import Laboratory, warm_rooms
 from fumehood.planning.protocol import Planner
 from fumehood.progress import Progress
 from fumehood.recorder import Recorder
-from fumehood.records import Envelope, Iteration, Run, Sealed, Verdict
+from fumehood.records import Envelope, Iteration, Remeasured, Run, Sealed, Verdict
 from fumehood.run_directory import sync, write_text
 from fumehood.sandbox.host import Host
+
+_FINALISTS = 3
+"""At most; fewer where fewer are within the noise of the best."""
 
 Evaluations = Tasks[int, Envelope]
 """Under way, by the number of the candidate."""
@@ -45,6 +48,7 @@ class Research:
             self.prepare()
             with self.laboratory.executor(pool) as executor:
                 self.search(executor)
+                self.remeasure(executor)
                 self.measure(executor)
         self.finish()
         return self.recorder.run
@@ -150,12 +154,11 @@ class Research:
         best = run.best()
         folder = self.recorder.directory.iteration(pending.number)
         measured = None if envelope.failure else self.laboratory.score(envelope, folder / "predictions", "validation")
-        parameters = [seed.parameters for seed in envelope.seeds if seed.parameters is not None]
         verdict = decision.decide(
             measured,
             best.score if best else None,
             run.settings.goal,
-            parameters=max(parameters, default=None),
+            parameters=decision.parameters(envelope),
             iteration=pending.number,
             max_iterations=run.settings.max_iterations,
             budget_left=self._budget_left_s() > 0,
@@ -173,18 +176,37 @@ class Research:
         for number in self.recorder.run.abandoned:
             self.recorder.directory.drop_weights(number)
 
+    def remeasure(self, executor: Executor) -> None:
+        """Try the best again on fresh seeds, and choose the winner among them.
+
+        The best of many was lucky to some degree, its seeds included. What the sealed test measures is free of that.
+        """
+        run = self.recorder.run
+        if run.settled:
+            return
+        most = _FINALISTS if self._budget_left_s() > 0 else 1
+        for number in decision.finalists(run.iterations, run.incumbent, run.settings.goal, most):
+            if number not in [one.iteration for one in run.remeasured]:
+                self.progress.stage(f"trying iteration {number} again on fresh seeds")
+                self.recorder.note("remeasured", remeasured=self._again(executor, run.iterations[number - 1]))
+        run = self.recorder.run
+        self.recorder.note("settled", winner=decision.winner(run.iterations, run.remeasured, run.settings.goal))
+        for one in run.remeasured:
+            if one.iteration != self.recorder.run.winner:
+                self.recorder.directory.drop_fresh_weights(one.iteration)
+
     def measure(self, executor: Executor) -> None:
-        """Measure the winner, once, on the sealed test set, with the weights it was judged by."""
-        winner = self.recorder.run.best()
-        if winner is None or self.recorder.run.final is not None:
+        """Measure the winner, once, on the sealed test set, with the weights of its fresh seeds."""
+        winner, judged = self.recorder.run.best(), self.recorder.run.winning()
+        if winner is None or judged is None or self.recorder.run.final is not None:
             return
         self.progress.stage("measuring the winner on the sealed test set")
         folder = self.recorder.directory.final()
         if self.recorder.state.test_envelope is None:
             self.recorder.directory.fresh(folder)
-            weights = self.recorder.directory.iteration(winner.number) / "weights"
-            job = self._job(winner.number, winner.source_digest)
-            envelope = self.laboratory.predict_test(executor, job, winner.envelope, weights, folder)
+            weights = self.recorder.directory.again(winner.number) / "weights"
+            job = self._fresh_job(winner)
+            envelope = self.laboratory.predict_test(executor, job, judged, weights, folder)
             sync(folder)
             self.recorder.note("test_predicted", envelope=envelope)
         # From here on the labels are used. What they are used for is on disk, so the seal is never opened twice.
@@ -203,8 +225,8 @@ class Research:
     def finish(self) -> None:
         """Put the winner where users look for it, and write the reports."""
         run = self.recorder.run
-        if run.incumbent is not None:
-            self.recorder.directory.keep_winner(run.incumbent)
+        if run.winner is not None:
+            self.recorder.directory.keep_winner(run.winner)
         achieved = decision.goal_achieved(run.final.score, run.settings.goal) if run.final else None
         if run.final is None and run.settings.goal.target is not None:
             achieved = False
@@ -231,9 +253,21 @@ class Research:
     def _job(self, number: int, digest: str) -> Job:
         source = self.recorder.directory.iteration(number) / "model.py"
         timeout = min(self.recorder.run.settings.timeout_s or float("inf"), self._budget_left_s())
-        followed = number < self.recorder.run.settings.max_iterations
         timeout_s = None if timeout == float("inf") else max(timeout, 1.0)
-        return self.laboratory.job(number, source, digest, timeout_s, followed=followed)
+        return self.laboratory.job(number, source, digest, timeout_s, followed=True)  # by a finalist's, if nothing else
+
+    def _again(self, executor: Executor, finalist: Iteration) -> Remeasured:
+        folder = self.recorder.directory.fresh(self.recorder.directory.again(finalist.number))
+        envelope = executor.evaluate(self._fresh_job(finalist), folder)
+        sync(folder)
+        score = None if envelope.failure else self.laboratory.score(envelope, folder / "predictions", "validation")
+        return Remeasured(iteration=finalist.number, envelope=envelope, score=score)
+
+    def _fresh_job(self, finalist: Iteration) -> Job:
+        """A budget ends the search and not this, which is what the search was for."""
+        source = self.recorder.directory.iteration(finalist.number) / "model.py"
+        timeout_s = self.recorder.run.settings.timeout_s
+        return self.laboratory.fresh_job(finalist.number, source, finalist.source_digest, timeout_s)
 
     def _budget_left_s(self) -> float:
         """Seconds; infinite without a budget."""

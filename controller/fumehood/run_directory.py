@@ -106,6 +106,10 @@ class RunDirectory:
     def iteration(self, number: int) -> Path:
         return self.iterations / f"{number:03d}"
 
+    def again(self, number: int) -> Path:
+        """Where an iteration that is a finalist leaves what it brings on fresh seeds."""
+        return self.iteration(number) / "fresh"
+
     def final(self) -> Path:
         """Predictions on the sealed test inputs."""
         return self.sealed / "final"
@@ -123,11 +127,15 @@ class RunDirectory:
         """Forget the weights of an iteration that is not the incumbent (any more)."""
         shutil.rmtree(self.iteration(number) / "weights", ignore_errors=True)
 
+    def drop_fresh_weights(self, number: int) -> None:
+        """Forget those of a finalist that lost."""
+        shutil.rmtree(self.again(number) / "weights", ignore_errors=True)
+
     def keep_winner(self, number: int) -> None:
-        """Copy the winner's source and weights to the places where a user looks for them."""
+        """Copy the winner's source and the weights of its fresh seeds to the places where a user looks for them."""
         self.fresh(self.winner_source.parent)
         shutil.copyfile(self.iteration(number) / "model.py", self.winner_source)
-        shutil.copytree(self.iteration(number) / "weights", self.fresh(self.winner_weights), dirs_exist_ok=True)
+        shutil.copytree(self.again(number) / "weights", self.fresh(self.winner_weights), dirs_exist_ok=True)
         sync(self.winner_source.parent)
         sync(self.winner_weights)
 

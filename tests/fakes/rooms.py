@@ -82,6 +82,10 @@ class Rooms:
         self.targets, self.fail, self.die_in, self.after = targets, fail, die_in, after or {}
         self.evaluated: list[int] = []
         """In the order in which they were ready."""
+        self.again: list[int] = []
+        """Finalists, on fresh seeds."""
+        self.accuracies: Mapping[int, float] = {}
+        """Of candidates that are not as ``ACCURACIES`` says."""
         self.under_way: set[int] = set()
         self.most_at_once = 0
         self.tested = 0
@@ -107,9 +111,9 @@ class Rooms:
             with self._change:
                 awaited = self.after.get(job.number)
                 self._change.wait_for(lambda: self._abandoned or awaited is None or awaited in self.evaluated)
-                if self._abandoned:
+                if self._abandoned and not job.isolated:
                     raise Abandoned
-                self.evaluated.append(job.number)
+                (self.again if job.isolated else self.evaluated).append(job.number)
             return envelope
         finally:
             with self._change:
@@ -123,6 +127,7 @@ class Rooms:
             failure = Failure(kind=FailureKind.OOM, message="the room ran out of memory")
             seeds = tuple(SeedResult(seed=s.seed, failure=failure) for s in job.seeds)
             return Envelope(source_digest=job.source_digest, seeds=seeds, rooms=(FACTS,))
+        (into / "predictions").mkdir(exist_ok=True)
         seeds = tuple(self._seed(s.seed, job.number, into) for s in job.seeds)
         return Envelope(source_digest=job.source_digest, seeds=seeds, rooms=(FACTS, facts("predict")))
 
@@ -143,7 +148,8 @@ class Rooms:
 
     def _predicted(self, seed: int, number: int, into: Path) -> SeedResult:
         draws = np.random.default_rng([seed, number])
-        right = draws.permutation(ROWS) < ACCURACIES[(number - 1) % len(ACCURACIES)] * ROWS
+        share = self.accuracies.get(number, ACCURACIES[(number - 1) % len(ACCURACIES)])
+        right = draws.permutation(ROWS) < share * ROWS
         logits = np.eye(CLASSES, dtype="<f4")[np.where(right, self.targets, (self.targets + 1) % CLASSES)]
         predictions = predictions_file(into / "predictions", seed)
         logits.tofile(predictions)
@@ -193,6 +199,7 @@ def go(
         rooms.open()
         research = Research(record, None, planner or SearchPlanner(seed=0), SilentProgress())
         research.search(rooms)
+        research.remeasure(rooms)
         research.measure(rooms)
         research.finish()
         return record.run

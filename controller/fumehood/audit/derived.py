@@ -41,6 +41,15 @@ def scores(state: State, folder: Path, trusted: Callable[[str], bool]) -> Iterat
         if done.score is not None:
             where = f"iterations/{done.number:03d}/predictions"
             yield _score(run, folder, name, done.envelope, done.score, "validation", where, trusted)
+    for one in run.remeasured:
+        if one.score is not None:
+            name, where = (
+                f"iteration {one.iteration} on fresh seeds",
+                f"iterations/{one.iteration:03d}/fresh/predictions",
+            )
+            yield _score(run, folder, name, one.envelope, one.score, "validation", where, trusted)
+    if run.settled:
+        yield _guarded(Group.SCORES, "winner", lambda: _winner(run))
     if run.final is not None and state.test_envelope is not None:
         where = "sealed/final/predictions"
         yield _score(run, folder, "sealed test", state.test_envelope, run.final.score, "test", where, trusted)
@@ -80,6 +89,15 @@ def _in_memory(dataset: Dataset, envelope: Envelope) -> int:
     rows = max((spec.shape[0] for spec in dataset.arrays.values()), default=0)
     targets = sum(spec.nbytes for name, spec in dataset.arrays.items() if name.endswith("_targets"))
     return targets + 4 * rows * dataset.num_outputs * len(envelope.seeds)
+
+
+def _winner(run: Run) -> Finding:
+    expected = decision.winner(run.iterations, run.remeasured, run.settings.goal)
+    if expected == run.winner and (run.final is None or run.final.iteration == run.winner):
+        return same(Group.SCORES, "winner")
+    measured = f", and measured iteration {run.final.iteration}" if run.final else ""
+    what = f"the journal says iteration {run.winner}{measured}; by the scores it is {expected}"
+    return differs(Group.SCORES, "winner", what)
 
 
 def _achieved(run: Run) -> Finding:

@@ -39,6 +39,7 @@ class Files:
     def check(self) -> Iterator[Finding]:
         for candidate in self._candidates():
             yield from self._candidate(candidate)
+        yield from self._finalists()
         yield from self._strangers()
         yield from self._data()
         yield from self._winner()
@@ -88,6 +89,19 @@ class Files:
             else:
                 yield not_checked(Group.WEIGHTS, name, "only those of the best candidate are kept")
 
+    def _finalists(self) -> Iterator[Finding]:
+        """What they brought on fresh seeds; the weights of those that lost are not kept."""
+        run = self.state.run
+        for one in run.remeasured:
+            folder = f"{_folder(one.iteration)}/fresh"
+            yield from self._predictions(f"{folder}/predictions", one.envelope, "validation")
+            for seed, digest in _weighty(one.envelope):
+                name = f"{folder}/weights/seed-{seed.seed}.safetensors"
+                if self.tree.has(name) or (self.complete and one.iteration == run.winner):
+                    yield self._file(Group.WEIGHTS, name, digest, _weights_size(seed))
+                else:
+                    yield not_checked(Group.WEIGHTS, name, "only those of the winner are kept")
+
     def _strangers(self) -> Iterator[Finding]:
         """Folders of iterations that the journal does not know: it was cut, or somebody put them there."""
         if not self.complete:
@@ -132,7 +146,7 @@ class Files:
         if winner is None or run.finished_at is None:
             return
         yield self._file(Group.SOURCE, "src/models/model.py", winner.source_digest, _SMALL)
-        for seed, digest in _weighty(winner.envelope):
+        for seed, digest in _weighty(run.winning() or winner.envelope):
             name = f"weights/seed-{seed.seed}.safetensors"
             yield self._file(Group.WEIGHTS, name, digest, _weights_size(seed))
 

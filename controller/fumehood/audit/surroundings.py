@@ -69,6 +69,7 @@ def _rooms(state: State) -> Iterator[tuple[str, RoomFacts]]:
     done = [(f"iteration {i.number}", i.envelope) for i in state.run.iterations]
     begun = (*state.abandoned, *state.pending)
     done += [(f"iteration {one.number}", one.envelope) for one in begun if one.envelope is not None]
+    done += [(f"iteration {one.iteration} on fresh seeds", one.envelope) for one in state.run.remeasured]
     if state.test_envelope is not None:
         done.append(("sealed test", state.test_envelope))
     for where, envelope in done:

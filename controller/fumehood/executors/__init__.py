@@ -22,6 +22,8 @@ class Job(Record):
     """Wall time of a train room where it is tighter than the policy's; None leaves the policy's."""
     followed: bool = False
     """Whether another job is likely to follow, for which rooms are to be warmed meanwhile."""
+    isolated: bool = False
+    """Every seed in rooms of its own, whatever the policy says."""
 
     @property
     def source_digest(self) -> str:
@@ -48,6 +50,6 @@ class Executor(Protocol):
     def abandon(self) -> None:
         """From any thread: every evaluation under way ends by raising Abandoned, and no new one starts.
 
-        ``predict`` goes on working.
+        That is what ends a search. ``predict`` goes on working, and so does ``evaluate`` for isolated jobs.
         """
         ...

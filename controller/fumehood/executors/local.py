@@ -91,7 +91,7 @@ class LocalExecutor:
             with self.pool.pair(here.group) as pair, here._inputs(job, "validation", mates) as inputs:
                 return here._train_and_predict(pair, job, mates, inputs, into)
 
-        return self._together(job, self.group.part(), work)
+        return self._together(job, RoomGroup() if job.isolated else self.group.part(), work)
 
     def abandon(self) -> None:
         self.group.abandon()
@@ -114,8 +114,9 @@ class LocalExecutor:
         return _joined(job, run_all(tasks, self.pool.places, group.abandon))
 
     def _room_mates(self, job: Job) -> list[tuple[SeedSpec, ...]]:
-        """The seeds that share a room: all of them, or under ``isolate_seeds`` none with another."""
-        return [(seed,) for seed in job.seeds] if self.host.policy.isolate_seeds else [job.seeds]
+        """The seeds that share a room: all of them, or none with another where they are to be isolated."""
+        alone = job.isolated or self.host.policy.isolate_seeds
+        return [(seed,) for seed in job.seeds] if alone else [job.seeds]
 
     @contextmanager
     def _inputs(self, job: Job, split: str, seeds: Sequence[SeedSpec]) -> "Iterator[_Inputs]":
@@ -175,8 +176,7 @@ class LocalExecutor:
 
         The bits of a prediction can depend on which rows share its batch, and on their order.
         """
-        alone = f" seed {seeds[0].seed}" if self.host.policy.isolate_seeds else ""
-        return f"predict {split} {job.number}{alone}"
+        return f"predict {split} {job.number} from seed {seeds[0].seed}"
 
     def _prediction(
         self,
