@@ -192,6 +192,30 @@ class MetricSummary(Record):
     """Other intervals, for comparison; no claim uses them."""
 
 
+class Comparison(Record):
+    """Two candidates on the same examples, in one metric: whether the new one is better, and by how much."""
+
+    metric: str
+    difference: float
+    """Of the means over seeds; positive where the new one is better, whichever direction the metric has."""
+    standard_error: float | None
+    """Over seeds and examples; None where nothing tells."""
+    df: float | None
+    """Satterthwaite's degrees of freedom of ``standard_error``."""
+    p_value: float
+    """One-sided: how likely so large a difference is where the new one is no better. 1 where nothing can be claimed."""
+    interval: Interval | None
+    """Of ``difference``, two-sided."""
+    method: str
+    """Name of the method, as documented in ``scoring.comparison``."""
+    adjusted_p_value: float | None = None
+    """Holm's, over as many comparisons as the search planned; None before it was adjusted."""
+
+    def claims(self, level: float) -> bool:
+        """Whether an improvement may be claimed at ``level``, 0.95 for instance, among all comparisons planned."""
+        return self.adjusted_p_value is not None and self.adjusted_p_value <= 1 - level
+
+
 class ClassReport(Record):
     name: str
     support: int
@@ -241,6 +265,8 @@ class Decision(Record):
     reason: str
     """One sentence for people."""
     stop: StopReason | None = None
+    comparison: Comparison | None = None
+    """With the incumbent, on validation; None for the first candidate, and where nothing was compared."""
 
 
 class Iteration(Record):

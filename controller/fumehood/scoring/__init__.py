@@ -3,10 +3,15 @@
 ``metrics``      what can be measured: names, directions, ranges, aliases (plain Python, light to import)
 ``score``        ``score(predictions, targets, ...) -> records.Score``, the one entry point
 ``baseline``     the predictor that a failed seed counts as, and that every score is compared with
+``seeds``        what each seed of a candidate measured, failed ones included
 ``confusion``, ``ranking``, ``probability``, ``regression``
                  values with jackknife pseudo-values per example
 ``intervals``    confidence intervals over seeds and examples, with their measured coverage
 ``bootstrap``    the percentile bootstrap, shown beside and never claimed with
+``comparison``   whether one candidate is better than another on the same examples
+``multiple``     Holm's correction, over the comparisons that a search planned
+``noise``        what chance alone does to a score, measured over repeated candidates
+``racing``       whether a candidate's first seeds are enough to give it up
 
 Importing this package loads none of numpy, scipy and scikit-learn; importing ``scoring.score`` does.
 """

@@ -11,18 +11,14 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from fumehood.errors import DataError, InternalError, UsageError
+from fumehood.errors import DataError, UsageError
 from fumehood.records import MetricSummary, Score
-from fumehood.scoring import bootstrap, confusion, intervals, probability, ranking, regression
+from fumehood.scoring import bootstrap, confusion, intervals, seeds
 from fumehood.scoring.baseline import Baseline
 from fumehood.scoring.measured import Floats, Ints, Measured
 from fumehood.scoring.metrics import METRICS, Metric
+from fumehood.scoring.seeds import Predictions
 from fumehood_shared.messages import Task
-
-_ALIKE = 1e-5
-"""Predictions of two seeds that differ by less, relative to the largest of them, count as one seed."""
-
-Predictions = NDArray[np.float32] | NDArray[np.float64]
 
 
 def score(
@@ -46,10 +42,9 @@ def score(
     for arrays that do not fit together (rooms' output is checked before it comes here).
     """
     goal = _checked(metric, targets, task, class_names)
-    outputs = [baseline.predict(len(targets)) if p is None else np.asarray(p, np.float64) for p in predictions]
-    _check_shapes(outputs, targets, task, len(class_names))
-    measured = [_measure(o, targets, task) for o in outputs]
-    distinct = _distinct(predictions)
+    outputs = seeds.outputs(predictions, targets, baseline, seeds.columns(targets, task, class_names))
+    measured = [seeds.measure(o, targets, task) for o in outputs]
+    distinct = seeds.distinct(predictions)
     names = [n for n in METRICS if all(n in m for m in measured)]
     draws = dict.fromkeys([goal.name], bootstrap_draws)
     metrics = {n: _summary(METRICS[n], [m[n] for m in measured], distinct, level, draws.get(n, 0)) for n in names}
@@ -61,7 +56,7 @@ def score(
         n_seeds=len(predictions),
         failed_seeds=sum(p is None for p in predictions),
         n_examples=len(targets),
-        baseline=_measure(baseline.predict(len(targets)), targets, task)[goal.name].value,
+        baseline=seeds.measure_one(goal.name, baseline.predict(len(targets)), targets, task).value,
         classes=() if table is None else confusion.reports(table, _support(targets, class_names), tuple(class_names)),
         confusion=() if table is None else tuple(tuple(int(v) for v in row) for row in table),
     )
@@ -93,50 +88,11 @@ def _checked(name: str, targets: NDArray[np.generic], task: Task, class_names: S
     return metric
 
 
-def _check_shapes(outputs: Sequence[Floats], targets: NDArray[np.generic], task: Task, classes: int) -> None:
-    if not outputs:
-        raise InternalError("A score needs at least one seed.")
-    columns = classes if task is Task.CLASSIFICATION else targets.reshape(len(targets), -1).shape[1]
-    for i, o in enumerate(outputs):
-        if o.shape != (len(targets), columns) or not np.isfinite(o).all():
-            raise InternalError(f"Seed {i}: predictions of shape {o.shape} are not {len(targets)} x {columns} finite.")
-
-
-def _measure(outputs: Floats, targets: NDArray[np.generic], task: Task) -> dict[str, Measured]:
-    if task is Task.REGRESSION:
-        return regression.measure(np.asarray(targets, np.float64).reshape(outputs.shape), outputs)
-    labels = np.asarray(targets, np.int64)
-    probabilities = probability.softmax(outputs)
-    found = confusion.measure(labels, outputs.argmax(axis=1), outputs.shape[1])
-    found |= probability.measure(labels, probabilities)
-    every_class = len(np.unique(labels)) == outputs.shape[1]
-    return found | ranking.measure(labels, probabilities) if every_class else found
-
-
-def _distinct(predictions: Sequence[Predictions | None]) -> tuple[int, ...]:
-    """Indices of seeds whose predictions differ from those of every earlier one; each failed seed is one."""
-    kept: list[int] = []
-    for i, p in enumerate(predictions):
-        if p is None or not any(_alike(p, predictions[k]) for k in kept):
-            kept.append(i)
-    return tuple(kept)
-
-
-def _alike(a: Predictions, b: Predictions | None) -> bool:
-    if b is None:
-        return False
-    largest = max(float(np.abs(a[:1]).max()), float(np.abs(b[:1]).max()))
-    with np.errstate(over="ignore"):  # opposite ends of float32: infinitely far apart is right
-        if float(np.abs(a[:1] - b[:1]).max()) > _ALIKE * largest:
-            return False
-        return bool(np.abs(a - b).max() <= _ALIKE * max(float(np.abs(a).max()), float(np.abs(b).max())))
-
-
 def _summary(
-    metric: Metric, seeds: Sequence[Measured], distinct: Sequence[int], level: float, draws: int
+    metric: Metric, measured: Sequence[Measured], distinct: Sequence[int], level: float, draws: int
 ) -> MetricSummary:
-    values = np.array([s.value for s in seeds])
-    different = [seeds[i] for i in distinct]
+    values = np.array([m.value for m in measured])
+    different = [measured[i] for i in distinct]
     beside = bootstrap.percentile(metric, different, level, draws) if draws else None
     return MetricSummary(
         name=metric.name,
@@ -146,7 +102,7 @@ def _summary(
         min=float(values.min()),
         max=float(values.max()),
         values=tuple(float(v) for v in values),
-        interval=intervals.interval(metric, different, level, repeated=len(distinct) < len(seeds)),
+        interval=intervals.interval(metric, different, level, repeated=len(distinct) < len(measured)),
         shown_beside=() if beside is None else (beside,),
     )
 
