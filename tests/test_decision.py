@@ -4,8 +4,21 @@ from itertools import product
 
 import pytest
 
-from fumehood.decision import confidence_bound, decide, goal_achieved, noise_floor
-from fumehood.records import Goal, Interval, MetricSummary, Score, StopReason, Verdict
+from fumehood.decision import confidence_bound, decide, finalists, goal_achieved, noise_floor, winner
+from fumehood.records import (
+    Decision,
+    Envelope,
+    Goal,
+    Interval,
+    Iteration,
+    MetricSummary,
+    Plan,
+    Remeasured,
+    Score,
+    SeedResult,
+    StopReason,
+    Verdict,
+)
 
 pytestmark = pytest.mark.unit
 
@@ -25,9 +38,30 @@ def a_score(mean, std=0.01, half=0.02, n=3, metric="accuracy", direction="max", 
     )  # fmt: skip
 
 
-def judged(score, incumbent=None, goal=None, **changes):
-    settings = {"parameters": 1000, "iteration": 1, "max_iterations": 10, "budget_left": True} | changes
-    return decide(score, incumbent, goal or a_goal(), **settings)
+def an_envelope(parameters=1000, n=3, planned=None):
+    seeds = tuple(SeedResult(seed=k, predictions_digest="0" * 64, parameters=parameters) for k in range(n))
+    return Envelope(source_digest="0" * 64, seeds=seeds, rooms=(), planned=planned)
+
+
+def judged(score, incumbent=None, goal=None, parameters=1000, n=3, planned=None, **changes):
+    settings = {"comparison": None, "iteration": 1, "max_iterations": 10, "budget_left": True} | changes
+    return decide(score, incumbent, goal or a_goal(), envelope=an_envelope(parameters, n, planned), **settings)
+
+
+def iterations(*scores, **changes):
+    plan = Plan(family="mlp", title="t", rationale="r", model_config={}, recipe={})
+    decision = Decision(verdict=Verdict.KEEP, reason="r")
+    return tuple(
+        Iteration(
+            number=number,
+            plan=plan,
+            source_digest="0" * 64,
+            envelope=an_envelope(**changes.get(f"of_{number}", {})),
+            score=score,
+            decision=decision,
+        )
+        for number, score in enumerate(scores, start=1)
+    )
 
 
 def test_a_first_candidate_that_survived_is_kept_with_its_numbers():
@@ -140,3 +174,48 @@ def test_a_goal_is_achieved_by_the_bound_and_not_by_the_mean(target, achieved):
 def test_without_an_interval_no_target_counts_as_achieved():
     assert confidence_bound(a_score(0.9, half=None).primary) is None
     assert goal_achieved(a_score(0.9, half=None), a_goal(target=0.5)) is False
+
+
+def test_finalists_are_the_incumbent_and_those_that_the_noise_may_have_put_behind_it():
+    tried = iterations(a_score(0.9), a_score(0.905), a_score(0.85), a_score(0.899), None, a_score(0.903))
+    assert finalists(tried, 1, a_goal(), 3) == (1, 2, 6)
+    assert finalists(tried, 1, a_goal(), 9) == (1, 2, 6, 4)
+    assert finalists(tried, 1, a_goal(), 1) == (1,)
+    assert finalists(tried, None, a_goal(), 3) == ()
+
+
+def test_where_less_is_better_finalists_are_those_with_less():
+    errors = [a_score(mean, metric="rmse", direction="min") for mean in (0.2, 0.205, 0.5)]
+    assert finalists(iterations(*errors), 1, a_goal("rmse", "min"), 3) == (1, 2)
+
+
+def test_who_is_too_large_failed_or_was_given_up_is_no_finalist():
+    same = a_score(0.9)
+    tried = iterations(
+        same, same, a_score(0.9, failed=3), same, of_2={"parameters": 10**6}, of_4={"n": 1, "planned": 3}
+    )
+    assert finalists(tried, 1, a_goal(limit=5000), 9) == (1,)
+
+
+def fresh(number, score, parameters=1000):
+    return Remeasured(iteration=number, envelope=an_envelope(parameters), score=score)
+
+
+def test_the_winner_has_the_best_mean_over_its_old_and_its_fresh_seeds():
+    tried = iterations(a_score(0.90), a_score(0.89), a_score(0.89))
+    assert winner(tried, [fresh(1, a_score(0.88)), fresh(2, a_score(0.92)), fresh(3, a_score(0.91))], a_goal()) == 2
+    assert winner(tried, [fresh(1, a_score(0.90)), fresh(2, a_score(0.90))], a_goal()) == 1
+    assert winner(tried, [fresh(1, a_score(0.91)), fresh(2, a_score(0.92))], a_goal()) == 1, "the first of equals"
+
+
+def test_a_finalist_that_fails_or_is_too_large_on_fresh_seeds_cannot_win():
+    tried = iterations(a_score(0.90), a_score(0.89), a_score(0.88))
+    again = [fresh(1, None), fresh(2, a_score(0.99, failed=3)), fresh(3, a_score(0.99), parameters=10**6)]
+    assert winner(tried, again, a_goal(limit=5000)) is None
+    assert winner(tried, again, a_goal()) == 3
+
+
+def test_a_candidate_that_was_given_up_is_discarded_and_the_reason_says_after_how_many_seeds():
+    decision = judged(a_score(0.99, n=1), a_score(0.9), n=1, planned=3)
+    assert decision.verdict is Verdict.DISCARD
+    assert decision.reason.startswith("Given up after 1 of 3 seeds. ")

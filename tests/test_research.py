@@ -96,6 +96,43 @@ def test_a_winner_that_fails_on_every_fresh_seed_is_none_and_the_seal_stays_clos
     assert rooms.tested == 0
 
 
+def test_a_candidate_that_is_clearly_worse_gets_no_more_seeds_and_the_others_get_all(tmp_path, targets):
+    rooms = Rooms(targets)
+    rooms.width = 1
+    rooms.accuracies = {1: 0.8, 2: 0.3, 3: 0.95, 4: 0.2}
+    directory = begin(tmp_path / "run", targets, num_seeds=3)
+    run = go(directory, rooms)
+    assert [len(i.envelope.seeds) for i in run.iterations] == [3, 1, 3, 1]
+    assert [i.envelope.stages for i in run.iterations] == [(3,), (1,), (1, 2), (1,)]
+    assert [i.decision.verdict for i in run.iterations] == [
+        Verdict.KEEP,
+        Verdict.DISCARD,
+        Verdict.KEEP,
+        Verdict.DISCARD,
+    ]
+    assert [i.score.n_seeds for i in run.iterations] == [3, 1, 3, 1]
+    assert run.iterations[1].decision.reason.startswith("Given up after 1 of 3 seeds.")
+    assert audit(directory.path).passed
+
+
+def test_first_seeds_that_all_fail_are_the_last(tmp_path, targets):
+    rooms = Rooms(targets, fail=(2,))
+    rooms.width = 1
+    run = go(begin(tmp_path / "run", targets, num_seeds=3), rooms)
+    assert len(run.iterations[1].envelope.seeds) == 1
+    assert run.iterations[1].score is None
+
+
+def test_every_comparison_with_the_incumbent_is_noted_and_corrected_for_all_that_were_planned(tmp_path, targets):
+    rooms = Rooms(targets)
+    rooms.accuracies = {1: 0.4, 2: 0.9, 3: 0.9, 4: 0.5}
+    run = go(begin(tmp_path / "run", targets), rooms)
+    first, *others = [i.decision.comparison for i in run.iterations]
+    assert first is None
+    assert [one.claims(0.95) for one in others] == [True, False, False]
+    assert others[0].adjusted_p_value == pytest.approx(3 * others[0].p_value)
+
+
 class ForeignWords(Rooms):
     """Every seed fails with words that would drive a terminal, and printed them too."""
 

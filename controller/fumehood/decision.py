@@ -15,6 +15,7 @@ from math import sqrt
 from statistics import NormalDist
 
 from fumehood.records import (
+    Comparison,
     Decision,
     Envelope,
     Goal,
@@ -33,18 +34,23 @@ def decide(
     incumbent: Score | None,
     goal: Goal,
     *,
-    parameters: int | None,
+    envelope: Envelope,
+    comparison: Comparison | None,
     iteration: int,
     max_iterations: int,
     budget_left: bool,
 ) -> Decision:
-    """Judge one candidate. ``score`` None: every seed failed. ``parameters``: the largest over its seeds, a fact.
+    """Judge one candidate. ``score`` None: every seed failed. ``comparison``: with the incumbent, to be noted.
 
     ``iteration`` counts from 1. ``stop`` is the goal's before the iterations' before the budget's.
     """
-    verdict, reason = _judge(score, incumbent, goal, parameters)
+    verdict, reason = _judge(score, incumbent, goal, parameters(envelope))
+    if envelope.given_up:
+        verdict, tried = Verdict.DISCARD, f"{len(envelope.seeds)} of {envelope.planned} seeds"
+        reason = f"Given up after {tried}. {reason}"
     best = score if verdict is Verdict.KEEP else incumbent
-    return Decision(verdict=verdict, reason=reason, stop=_stop(best, goal, iteration >= max_iterations, budget_left))
+    stop = _stop(best, goal, iteration >= max_iterations, budget_left)
+    return Decision(verdict=verdict, reason=reason, stop=stop, comparison=comparison)
 
 
 def finalists(iterations: Sequence[Iteration], incumbent: int | None, goal: Goal, most: int) -> tuple[int, ...]:
@@ -58,7 +64,9 @@ def finalists(iterations: Sequence[Iteration], incumbent: int | None, goal: Goal
     near: list[tuple[float, int]] = []
     for one in iterations:
         found = _primary(one, goal)
-        if one.number == incumbent or found is None or best is None or _too_large(parameters(one.envelope), goal):
+        if one.number == incumbent or found is None or best is None or one.envelope.given_up:
+            continue
+        if _too_large(parameters(one.envelope), goal):
             continue
         short = -_gain(found, best)
         if short <= (noise_floor(found, best) or 0.0):

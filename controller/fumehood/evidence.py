@@ -6,7 +6,7 @@ on disk stops instead of giving a number.
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict
 
 import numpy as np
 import numpy.typing as npt
@@ -14,12 +14,30 @@ import numpy.typing as npt
 from fumehood.data import seal
 from fumehood.errors import UsageError
 from fumehood.executors.local import predictions_file
-from fumehood.records import Dataset, Envelope, Score
+from fumehood.records import Comparison, Dataset, Envelope, Score
 from fumehood.scoring.baseline import Baseline
+from fumehood.scoring.comparison import compare
+from fumehood.scoring.noise import SeedSpread
+from fumehood.scoring.racing import clearly_worse
 from fumehood.scoring.score import score
 from fumehood_shared import paths
+from fumehood_shared.messages import Task
 
 Split = Literal["validation", "test"]
+
+
+class _TaskFields(TypedDict):
+    task: Task
+    class_names: tuple[str, ...]
+    baseline: Baseline
+
+
+@dataclass(frozen=True)
+class Tried:
+    """What a candidate brought, and the folder with its predictions."""
+
+    envelope: Envelope
+    predictions: Path
 
 
 @dataclass(frozen=True)
@@ -39,22 +57,38 @@ class Evidence:
 
         Raises UsageError if a file of them is missing or changed.
         """
+        found = self._of(Tried(envelope, predictions))
+        return score(found, self._targets(split), split=split, metric=metric, level=level, **self._task())
+
+    def compare(
+        self, new: Tried, old: Tried, split: Split, *, metric: str, level: float, spread: SeedSpread | None
+    ) -> Comparison:
+        """Two candidates on the same rows. Raises as ``score`` does."""
+        sides = self._of(new), self._of(old)
+        return compare(*sides, self._targets(split), metric=metric, level=level, spread=spread, **self._task())
+
+    def clearly_worse(self, new: Tried, rival: Tried, *, metric: str, planned: int, spread: SeedSpread | None) -> bool:
+        """Whether ``new`` needs no more seeds than it has, on validation. Raises as ``score`` does."""
+        sides = self._of(new), self._of(rival)
+        targets = self._targets("validation")
+        return clearly_worse(*sides, targets, metric=metric, planned=planned, spread=spread, **self._task())
+
+    def _task(self) -> "_TaskFields":
         dataset = self.dataset
-        return score(
-            [
-                self._predictions(predictions_file(predictions, seed.seed), seed.predictions_digest)
-                if seed.predictions_digest
-                else None
-                for seed in envelope.seeds
-            ],
-            self._targets(split),
-            task=dataset.task,
-            split=split,
-            metric=metric,
-            class_names=dataset.target.classes,
-            baseline=Baseline.fit(self._targets("train"), dataset.task, dataset.num_outputs),
-            level=level,
-        )
+        return {
+            "task": dataset.task,
+            "class_names": dataset.target.classes,
+            "baseline": Baseline.fit(self._targets("train"), dataset.task, dataset.num_outputs),
+        }
+
+    def _of(self, tried: Tried) -> list[npt.NDArray[np.float32] | None]:
+        """Of every seed its predictions, or None where it failed."""
+        return [
+            self._predictions(predictions_file(tried.predictions, seed.seed), seed.predictions_digest)
+            if seed.predictions_digest
+            else None
+            for seed in tried.envelope.seeds
+        ]
 
     def _predictions(self, path: Path, digest: str) -> npt.NDArray[np.float32]:
         check_unchanged(path, digest)

@@ -165,7 +165,17 @@ class Pending(Record):
     source_digest: str
     files: dict[str, str] = Field(default={})
     """Other files of the iteration's folder -> SHA-256."""
+    decided: int = 0
+    """How many iterations were decided when it was proposed: what it has to beat is the best of those."""
     envelope: Envelope | None = None
+
+
+class Kept(Record):
+    """A candidate that was the best at its time."""
+
+    number: int
+    values: tuple[float, ...]
+    """Of the goal's metric on validation, one a seed."""
 
 
 class Images(Record):
@@ -233,6 +243,10 @@ class State(Record):
     """Begun and not decided, in the order of their numbers, which is that in which they are decided."""
     abandoned: tuple[Pending, ...] = ()
     """As far as they went when the search stopped."""
+    kept: tuple[Kept, ...] = ()
+    """In the order of their numbers."""
+    p_values: tuple[float, ...] = ()
+    """Of the comparisons with the incumbent, in the order in which they were made."""
     test_envelope: Envelope | None = None
     """Predictions on the sealed inputs are on disk; the labels were not used for them."""
     prepare_image: ImageFact | None = None
@@ -324,6 +338,7 @@ def _proposed(state: State, entry: Entry) -> State:
     begun = _value(Pending, entry.body)
     if begun.number != len(state.run.iterations) + len(state.pending) + 1:
         raise KeyError(entry.kind)
+    begun = begun.model_copy(update={"decided": len(state.run.iterations)})
     return _with(state, pending=(*state.pending, begun))
 
 
@@ -353,10 +368,14 @@ def _decided(state: State, entry: Entry) -> State:
         score=found.score,
         decision=found.decision,
     )
-    incumbent = pending.number if found.decision.verdict is Verdict.KEEP else state.run.incumbent
     iterations = longer(state.run.iterations, iteration)
+    incumbent, kept = state.run.incumbent, state.kept
+    if found.decision.verdict is Verdict.KEEP and found.score is not None:
+        incumbent, kept = pending.number, (*kept, Kept(number=pending.number, values=found.score.primary.values))
+    compared = found.decision.comparison
+    p_values = state.p_values if compared is None else (*state.p_values, compared.p_value)
     state = _with_run(state, iterations=iterations, incumbent=incumbent, stopped_because=found.decision.stop)
-    return _with(state, pending=tuple(others))
+    return _with(state, pending=tuple(others), kept=kept, p_values=p_values)
 
 
 def _abandoned(state: State, entry: Entry) -> State:

@@ -12,14 +12,15 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from fumehood.data import order, seal
-from fumehood.evidence import Evidence, Split, check_unchanged
+from fumehood.evidence import Evidence, Split, Tried, check_unchanged
 from fumehood.executors import Executor, Job
 from fumehood.executors.local import Arrays, LocalExecutor, weights_file
 from fumehood.progress import Progress
-from fumehood.records import Dataset, Design, Envelope, Score, SeedResult
+from fumehood.records import Comparison, Dataset, Design, Envelope, Score, SeedResult
 from fumehood.sandbox.data_volume import data_volume, fill
 from fumehood.sandbox.host import Host, state_folder
 from fumehood.sandbox.pool import Pool
+from fumehood.scoring.noise import SeedSpread
 from fumehood_shared import paths
 from fumehood_shared.messages import SeedSpec
 
@@ -121,6 +122,16 @@ class Laboratory:
         evidence = Evidence(self.sealed, self.dataset)
         design = self.design
         return evidence.score(envelope, predictions, split, metric=design.metric, level=design.confidence_level)
+
+    def compare(self, new: Tried, old: Tried, split: Split, spread: SeedSpread | None) -> Comparison:
+        """Whether ``new`` is better than ``old`` on the rows of ``split``."""
+        evidence, design = Evidence(self.sealed, self.dataset), self.design
+        return evidence.compare(new, old, split, metric=design.metric, level=design.confidence_level, spread=spread)
+
+    def clearly_worse(self, new: Tried, rival: Tried, *, planned: int, spread: SeedSpread | None) -> bool:
+        """Whether ``new``, of which ``planned`` seeds were planned, needs no more than it has."""
+        evidence = Evidence(self.sealed, self.dataset)
+        return evidence.clearly_worse(new, rival, metric=self.design.metric, planned=planned, spread=spread)
 
     def _key(self) -> bytes:
         return (self.sealed / seal.KEY).read_bytes()

@@ -156,6 +156,15 @@ class Envelope(Record):
     rooms: tuple[RoomFacts, ...]
     log_tail: str = ""
     """End of what the train room's workers printed. Free text of a candidate: quoted wherever it is shown."""
+    stages: tuple[int, ...] = ()
+    """How many seeds were tried at a time, one stage after the other; empty: all of them in one."""
+    planned: int | None = None
+    """How many seeds the candidate would have had, were it not given up; None: those it had."""
+
+    @property
+    def given_up(self) -> bool:
+        """Whether its first seeds showed that the others are not worth their time."""
+        return self.planned is not None and len(self.seeds) < self.planned
 
     @property
     def failure(self) -> Failure | None:

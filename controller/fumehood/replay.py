@@ -22,6 +22,7 @@ from fumehood.progress import Progress
 from fumehood.records import Dataset, Envelope, Iteration, MetricSummary, Record, RoomFacts, Run, SeedResult
 from fumehood.run_directory import RunDirectory
 from fumehood.sandbox.host import open_host
+from fumehood.trial import again
 
 
 class Verdict(StrEnum):
@@ -112,7 +113,7 @@ def _again(
         job = laboratory.job(then.number, source, then.source_digest, settings.timeout_s)
         progress.iteration_started(then.number, then.plan)
         with warm_rooms(host, settings.parallel) as pool, laboratory.executor(pool) as executor:
-            envelope = executor.evaluate(job, scratch)
+            envelope = again(executor, job, then.envelope, scratch)
         if envelope.failure:
             return envelope, None
         return envelope, laboratory.score(envelope, scratch / "predictions", "validation").primary

@@ -13,6 +13,7 @@ from fumehood import decision, goal, preparation, text
 from fumehood.assembly import template
 from fumehood.data import seal
 from fumehood.errors import EngineError, InternalError
+from fumehood.evidence import Tried
 from fumehood.executors import Executor, Job
 from fumehood.executors.parallel import Tasks
 from fumehood.journal import Pending
@@ -20,9 +21,11 @@ from fumehood.laboratory import Laboratory, warm_rooms
 from fumehood.planning.protocol import Planner
 from fumehood.progress import Progress
 from fumehood.recorder import Recorder
-from fumehood.records import Envelope, Iteration, Remeasured, Run, Sealed, Verdict
+from fumehood.records import Comparison, Envelope, Iteration, Remeasured, Run, Sealed, Verdict
 from fumehood.run_directory import sync, write_text
 from fumehood.sandbox.host import Host
+from fumehood.scoring import multiple, noise
+from fumehood.trial import Rival, trial
 
 _FINALISTS = 3
 """At most; fewer where fewer are within the noise of the best."""
@@ -134,8 +137,8 @@ class Research:
         folder = self.recorder.directory.iteration(pending.number)
         for name in ("weights", "predictions"):
             self.recorder.directory.fresh(folder / name)
-        job = self._job(pending.number, pending.source_digest)
-        evaluations.start(pending.number, partial(executor.evaluate, job, folder))
+        job, rival = self._job(pending.number, pending.source_digest), self._rival(pending.decided)
+        evaluations.start(pending.number, partial(trial, executor, self.laboratory, job, folder, rival))
 
     def keep(self, number: int, envelope: Envelope) -> None:
         """Note what an evaluation brought."""
@@ -153,12 +156,15 @@ class Research:
             raise InternalError("a candidate is judged before it was evaluated")
         best = run.best()
         folder = self.recorder.directory.iteration(pending.number)
-        measured = None if envelope.failure else self.laboratory.score(envelope, folder / "predictions", "validation")
+        predictions = folder / "predictions"
+        measured = None if envelope.failure else self.laboratory.score(envelope, predictions, "validation")
+        rival = self._rival(len(run.iterations))
         verdict = decision.decide(
             measured,
             best.score if best else None,
             run.settings.goal,
-            parameters=decision.parameters(envelope),
+            envelope=envelope,
+            comparison=self._compared(Tried(envelope, predictions), rival) if measured and rival else None,
             iteration=pending.number,
             max_iterations=run.settings.max_iterations,
             budget_left=self._budget_left_s() > 0,
@@ -244,6 +250,22 @@ class Research:
         directory, run = self.recorder.directory, self.recorder.run
         dataset, design = self.recorder.dataset, run.settings.design
         return Laboratory(self.host, directory.sealed, directory.sealed / "scratch", dataset, design, self.progress)
+
+    def _rival(self, decided: int) -> Rival | None:
+        """The best of the first ``decided`` iterations; None before the first keep."""
+        kept = [one for one in self.recorder.state.kept if one.number <= decided]
+        if not kept:
+            return None
+        best = self.recorder.run.iterations[kept[-1].number - 1]
+        tried = Tried(best.envelope, self.recorder.directory.iteration(best.number) / "predictions")
+        return Rival(tried, noise.pooled_seed_std([one.values for one in kept]))
+
+    def _compared(self, candidate: Tried, rival: Rival) -> Comparison:
+        """With the incumbent, corrected for as many comparisons as the run may come to make."""
+        found = self.laboratory.compare(candidate, rival.tried, "validation", rival.spread)
+        made, planned = self.recorder.state.p_values, self.recorder.run.settings.max_iterations - 1
+        adjusted = multiple.adjusted((*made, found.p_value), planned)[-1]
+        return found.model_copy(update={"adjusted_p_value": adjusted})
 
     def _has_room(self) -> bool:
         """For one more candidate under way."""

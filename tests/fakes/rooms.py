@@ -84,6 +84,8 @@ class Rooms:
         """In the order in which they were ready."""
         self.again: list[int] = []
         """Finalists, on fresh seeds."""
+        self.width = 64
+        """Seeds at a time: so many, and nobody is raced."""
         self.accuracies: Mapping[int, float] = {}
         """Of candidates that are not as ``ACCURACIES`` says."""
         self.under_way: set[int] = set()
@@ -91,6 +93,9 @@ class Rooms:
         self.tested = 0
         self._change = threading.Condition()
         self._abandoned = False
+
+    def at_once(self, job: Job) -> int:
+        return self.width
 
     def open(self) -> None:
         """For another process that works on the run: it has an executor of its own."""

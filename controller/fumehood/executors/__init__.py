@@ -47,6 +47,10 @@ class Executor(Protocol):
         """Predict a split's inputs with stored weights (``weights/seed-K.safetensors``); files as in ``evaluate``."""
         ...
 
+    def at_once(self, job: Job) -> int:
+        """How many seeds of ``job`` train at the same time; at least one."""
+        ...
+
     def abandon(self) -> None:
         """From any thread: every evaluation under way ends by raising Abandoned, and no new one starts.
 

@@ -93,6 +93,10 @@ class LocalExecutor:
 
         return self._together(job, RoomGroup() if job.isolated else self.group.part(), work)
 
+    def at_once(self, job: Job) -> int:
+        """As many as there are CPUs for; on a GPU one, though small models may train as one there."""
+        return 1 if self.device == "cuda" else min(len(job.seeds), self.pool.cpus)
+
     def abandon(self) -> None:
         self.group.abandon()
 

@@ -27,7 +27,7 @@ class IterationRow:
     failed: str
     """The kind of failure where every seed failed, else empty."""
     seeds: str
-    """``3 of 3``: seeds that gave predictions, of all."""
+    """``3 of 3``: seeds that gave predictions, of all that were planned."""
     parameters: int | None
     wall_s: float
     """Sum over the iteration's rooms, from start signal to end."""
@@ -84,7 +84,7 @@ def iteration_row(one: Iteration, leads: bool = False) -> IterationRow:
         title=one.plan.title,
         measured=one.score.primary if one.score else None,
         failed="" if one.score else _failed(one),
-        seeds=f"{good} of {len(one.envelope.seeds)}",
+        seeds=f"{good} of {one.envelope.planned or len(one.envelope.seeds)}",
         parameters=parameters(one),
         wall_s=sum(room.wall_s for room in one.envelope.rooms),
         decision=DECISIONS[one.decision.verdict],

@@ -147,6 +147,11 @@ class Pool:
             self._demand.more = more
         self._fill()
 
+    @property
+    def cpus(self) -> int:
+        """That the rooms of one candidate share."""
+        return self._hosts[0].cpus
+
     @contextlib.contextmanager
     def pair(self, group: RoomGroup) -> Iterator[Pair]:
         """A warm pair that is given up with ``group``, for one job. Its train room may be ended before.
