@@ -19,6 +19,7 @@ from fumehood.records import (
     StopReason,
     Verdict,
 )
+from fumehood.scoring.noise import SeedSpread
 
 pytestmark = pytest.mark.unit
 
@@ -44,7 +45,7 @@ def an_envelope(parameters=1000, n=3, planned=None):
 
 
 def judged(score, incumbent=None, goal=None, parameters=1000, n=3, planned=None, **changes):
-    settings = {"comparison": None, "iteration": 1, "max_iterations": 10, "budget_left": True} | changes
+    settings = {"comparison": None, "spread": None, "iteration": 1, "max_iterations": 10, "budget_left": True} | changes
     return decide(score, incumbent, goal or a_goal(), envelope=an_envelope(parameters, n, planned), **settings)
 
 
@@ -219,3 +220,12 @@ def test_a_candidate_that_was_given_up_is_discarded_and_the_reason_says_after_ho
     decision = judged(a_score(0.99, n=1), a_score(0.9), n=1, planned=3)
     assert decision.verdict is Verdict.DISCARD
     assert decision.reason.startswith("Given up after 1 of 3 seeds. ")
+
+
+def test_seeds_that_are_alike_count_as_one_with_the_spread_of_those_kept_before():
+    steady, incumbent = a_score(0.92, std=0.0), a_score(0.9, std=0.005)
+    assert judged(steady, incumbent).verdict is Verdict.KEEP, "half a width of 0.02 is a standard error of 0.0102"
+    assert judged(steady, incumbent, spread=SeedSpread(std=0.03, df=4)).verdict is Verdict.DISCARD
+    barely = a_score(0.906, std=0.0)
+    assert judged(barely, incumbent).verdict is Verdict.DISCARD
+    assert judged(barely, incumbent, spread=SeedSpread(std=0.004, df=4)).verdict is Verdict.KEEP

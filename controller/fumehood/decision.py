@@ -2,9 +2,10 @@
 
 The rule. A first candidate that survived is kept. Another is kept where its mean is better than the incumbent's by more
 than the noise floor: one standard error of the difference, ``sqrt(std1**2 / n1 + std2**2 / n2)`` over seeds. Both were
-measured on the same examples, whose difficulty they share, so what remains of the doubt is mostly the seeds'. Where a
-side shows no spread over seeds (one seed, or seeds alike), its interval over examples stands in for it, divided by the
-normal quantile, which is too wide rather than too narrow.
+measured on the same examples, whose difficulty they share, so what remains of the doubt is mostly the seeds'. A side
+that shows no spread over seeds (one seed, or seeds alike) counts as one seed with the spread of the candidates that
+were kept before. Where there is none, its interval over examples stands in for it, divided by the normal quantile,
+which is too wide rather than too narrow.
 
 What the rule is not: a claim. One standard error is passed by one equal candidate in six, and the best of many looks
 better than it is; the sealed test, opened once, is what claims rest on. Nothing here knows of the test set.
@@ -27,6 +28,7 @@ from fumehood.records import (
     StopReason,
     Verdict,
 )
+from fumehood.scoring.noise import SeedSpread
 
 
 def decide(
@@ -36,15 +38,17 @@ def decide(
     *,
     envelope: Envelope,
     comparison: Comparison | None,
+    spread: SeedSpread | None,
     iteration: int,
     max_iterations: int,
     budget_left: bool,
 ) -> Decision:
     """Judge one candidate. ``score`` None: every seed failed. ``comparison``: with the incumbent, to be noted.
+    ``spread``: over seeds, of the candidates kept before.
 
     ``iteration`` counts from 1. ``stop`` is the goal's before the iterations' before the budget's.
     """
-    verdict, reason = _judge(score, incumbent, goal, parameters(envelope))
+    verdict, reason = _judge(score, incumbent, goal, parameters(envelope), spread)
     if envelope.given_up:
         verdict, tried = Verdict.DISCARD, f"{len(envelope.seeds)} of {envelope.planned} seeds"
         reason = f"Given up after {tried}. {reason}"
@@ -112,14 +116,16 @@ def confidence_bound(summary: MetricSummary) -> float | None:
     return summary.interval.low if summary.direction == "max" else summary.interval.high
 
 
-def noise_floor(a: MetricSummary, b: MetricSummary) -> float | None:
+def noise_floor(a: MetricSummary, b: MetricSummary, spread: SeedSpread | None = None) -> float | None:
     """One standard error of the difference of two means, in the metric's units; None where nothing tells of noise."""
-    errors = [_standard_error(a), _standard_error(b)]
+    errors = [_standard_error(a, spread), _standard_error(b, spread)]
     known = [e for e in errors if e is not None]
     return sqrt(sum(e * e for e in known)) if known else None
 
 
-def _judge(score: Score | None, incumbent: Score | None, goal: Goal, parameters: int | None) -> tuple[Verdict, str]:
+def _judge(
+    score: Score | None, incumbent: Score | None, goal: Goal, parameters: int | None, spread: SeedSpread | None
+) -> tuple[Verdict, str]:
     if score is None or score.failed_seeds >= score.n_seeds:
         return Verdict.DISCARD, "Every seed failed, so there is nothing to keep."
     refused = _too_large(parameters, goal)
@@ -128,7 +134,7 @@ def _judge(score: Score | None, incumbent: Score | None, goal: Goal, parameters:
     new = score.metrics[goal.metric]
     if incumbent is None:
         return Verdict.KEEP, f"First candidate that survived: {_described(new)}; baseline {_number(score.baseline)}."
-    return _compare(new, incumbent.metrics[goal.metric])
+    return _compare(new, incumbent.metrics[goal.metric], spread)
 
 
 def _too_large(parameters: int | None, goal: Goal) -> str:
@@ -141,9 +147,9 @@ def _too_large(parameters: int | None, goal: Goal) -> str:
     return ""
 
 
-def _compare(new: MetricSummary, old: MetricSummary) -> tuple[Verdict, str]:
+def _compare(new: MetricSummary, old: MetricSummary, spread: SeedSpread | None) -> tuple[Verdict, str]:
     gain = _gain(new, old)
-    floor = noise_floor(new, old)
+    floor = noise_floor(new, old, spread)
     both = f"{_described(new)} against the incumbent's {_number(old.mean)}"
     if gain <= 0:
         return Verdict.DISCARD, f"Not better: {both}."
@@ -164,9 +170,11 @@ def _primary(one: Iteration, goal: Goal) -> MetricSummary | None:
     return None if score is None or score.failed_seeds >= score.n_seeds else score.metrics[goal.metric]
 
 
-def _standard_error(summary: MetricSummary) -> float | None:
+def _standard_error(summary: MetricSummary, spread: SeedSpread | None) -> float | None:
     if summary.std:
         return summary.std / sqrt(len(summary.values))
+    if spread is not None and spread.std:
+        return spread.std
     return None if summary.interval is None else _implied(summary.interval)
 
 

@@ -165,6 +165,7 @@ class Research:
             run.settings.goal,
             envelope=envelope,
             comparison=self._compared(Tried(envelope, predictions), rival) if measured and rival else None,
+            spread=rival.spread if rival else None,
             iteration=pending.number,
             max_iterations=run.settings.max_iterations,
             budget_left=self._budget_left_s() > 0,

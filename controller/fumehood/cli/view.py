@@ -268,6 +268,8 @@ def _table(run: Run, rows: Sequence[tables.IterationRow], last: int = 0) -> "Tab
 
 def _cells(row: tables.IterationRow, leader: str) -> tuple[str, ...]:
     decision = f"{row.decision}, {leader}" if row.leads else row.decision
+    if row.leads and row.decision == tables.DECISIONS["discard"]:
+        decision = f"{leader} on fresh seeds"
     return str(row.number), plain(row.title, 100), _estimate(row), row.seeds, decision
 
 
