@@ -59,8 +59,8 @@ _SCALES = {
     "log_gap": "Computed on the logarithm of the distance to the best possible value (delta method).",
     "atanh": "Computed on Fisher's z and transformed back.",
     "upper": (
-        "Only the upper end says something: bins bias a calibration error upwards by an unknown amount, so the interval "
-        "begins at the best possible value."
+        "Only the upper end says something: bins bias a calibration error upwards by an unknown amount, so the "
+        "interval begins at the best possible value."
     ),
 }
 
@@ -96,4 +96,7 @@ def scores(run: Run) -> Iterator[Score]:
 def _all_intervals(run: Run) -> list[Interval]:
     summaries = [summary for score in scores(run) for summary in score.metrics.values()]
     claimed = [s.interval for s in summaries if s.interval is not None]
-    return claimed + [beside for s in summaries for beside in s.shown_beside]
+    binned = [one.interval for score in scores(run) for one in score.calibration]
+    compared = [one.decision.comparison.interval for one in run.iterations if one.decision.comparison]
+    beside = [other for s in summaries for other in s.shown_beside]
+    return [*claimed, *binned, *(found for found in compared if found is not None), *beside]

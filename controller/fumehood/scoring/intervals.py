@@ -57,7 +57,7 @@ from fumehood.records import Interval
 from fumehood.scoring.measured import Floats, Measured
 from fumehood.scoring.metrics import Metric
 
-_RESIDUAL_TAKEN_FROM_SEEDS = 0.55
+_RESIDUAL_TAKEN_FROM_SEEDS = 0.5
 _RESIDUAL_TAKEN_FROM_EXAMPLES = 0.2
 _PRIOR_ERRORS = 0.5
 
@@ -195,13 +195,22 @@ def _bounds(metric: Metric, value: float, parts: Parts, effective: float, z: flo
 
 
 def _score(value: float, parts: Parts, effective: float, z: float) -> tuple[float, float]:
-    """Wilson's interval with the squared half-width over ``value * (1 - value)`` that the parts imply."""
+    """Roots p of ``(value - p)**2 = w * p * (1 - p) + seeds * (p * (1 - p) / (value * (1 - value)))**2``."""
     value = min(max(value, 0.0), 1.0)
     spread = value * (1 - value)
     errors = effective * spread
     shared = (parts.examples / z**2 * effective**2 + _PRIOR_ERRORS) / (errors + _PRIOR_ERRORS)
-    w = z**2 * shared / effective + (parts.seeds / spread if spread > 0 else 0.0)
-    return _roots(value, w)
+    w = z**2 * shared / effective
+    if spread == 0.0 or parts.seeds == 0.0:
+        return _roots(value, w)
+    from scipy.optimize import brentq  # see _quantile
+
+    def beyond(p: float) -> float:
+        """Above 0 where ``value`` is further from p than chance takes it."""
+        variance = p * (1 - p)
+        return (value - p) ** 2 - w * variance - parts.seeds * (variance / spread) ** 2
+
+    return float(brentq(beyond, 0.0, value)), float(brentq(beyond, value, 1.0))
 
 
 def _roots(value: float, w: float) -> tuple[float, float]:
