@@ -226,11 +226,46 @@ class Comparison(Record):
 
 
 class ClassReport(Record):
+    """One class: rates from the confusion matrix summed over seeds, with intervals over seeds and examples.
+
+    An interval is None where a seed never predicts the class, or fewer than two examples have it; and in journals of
+    versions that wrote none. Its level is the score's, for one class alone: among many classes some miss by chance.
+    """
+
     name: str
     support: int
     precision: float
     recall: float
     f1: float
+    precision_interval: Interval | None = None
+    recall_interval: Interval | None = None
+    f1_interval: Interval | None = None
+
+
+class Mistake(Record):
+    """One class taken for another: off the diagonal of the confusion matrix, summed over seeds."""
+
+    true: str
+    predicted: str
+    count: int
+    rate: float
+    """Of all predictions for examples of the true class."""
+    interval: Interval | None = None
+    """Of ``rate``, over seeds and examples."""
+
+
+class CalibrationBin(Record):
+    """Predictions whose largest probability lies above ``low`` and not above ``high``, over all seeds."""
+
+    low: float
+    high: float
+    count: int
+    confidence: float
+    """Mean of the largest probability."""
+    accuracy: float
+    """Share of them that is right: equal to ``confidence`` where probabilities mean what they say."""
+    interval: Interval
+    """Of ``accuracy``: Wilson's, with all seeds' predictions of an example counted as one."""
 
 
 class Score(Record):
@@ -249,6 +284,10 @@ class Score(Record):
     classes: tuple[ClassReport, ...] = ()
     confusion: tuple[tuple[int, ...], ...] = ()
     """Rows true, columns predicted, summed over seeds."""
+    mistakes: tuple[Mistake, ...] = ()
+    """The most frequent ones, most frequent first."""
+    calibration: tuple[CalibrationBin, ...] = ()
+    """Bins that hold predictions, in order."""
 
     @property
     def primary(self) -> MetricSummary:

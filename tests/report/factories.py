@@ -11,7 +11,9 @@ from typing import Any, get_args, get_origin
 from pydantic import BaseModel
 
 from fumehood.records import (
+    CalibrationBin,
     ClassReport,
+    Comparison,
     Dataset,
     Decision,
     Envelope,
@@ -20,6 +22,7 @@ from fumehood.records import (
     Interval,
     Iteration,
     MetricSummary,
+    Mistake,
     Plan,
     RoomFacts,
     Run,
@@ -410,10 +413,48 @@ def score(mean: float, split: Any, failed: int = 0) -> Score:
         n_examples=69,
         baseline=0.442,
         classes=tuple(
-            ClassReport(name=name, support=n, precision=0.97, recall=0.96, f1=0.965)
+            ClassReport(
+                name=name,
+                support=n,
+                precision=0.97,
+                recall=0.96,
+                f1=0.965,
+                precision_interval=rate_interval(0.97),
+                recall_interval=rate_interval(0.96),
+            )
             for name, n in zip(SPECIES, (30, 14, 25), strict=True)
         ),
         confusion=matrix,
+        mistakes=(
+            Mistake(true="chinstrap", predicted="adelie", count=3, rate=3 / 42, interval=rate_interval(3 / 42)),
+            Mistake(true="adelie", predicted="chinstrap", count=2, rate=2 / 90, interval=rate_interval(2 / 90)),
+        ),
+        calibration=(
+            CalibrationBin(low=9 / 15, high=10 / 15, count=12, confidence=0.63, accuracy=0.5, interval=wilson(0.5)),
+            CalibrationBin(low=14 / 15, high=1.0, count=195, confidence=0.98, accuracy=0.97, interval=wilson(0.97)),
+        ),
+    )
+
+
+def rate_interval(value: float) -> Interval:
+    return Interval(low=value / 2, high=(1 + value) / 2, level=0.95, method="seeds and examples, score")
+
+
+def wilson(value: float) -> Interval:
+    return Interval(low=value / 2, high=(1 + value) / 2, level=0.95, method="Wilson, seeds counted as one")
+
+
+def comparison(difference: float, p_value: float, adjusted: float) -> Comparison:
+    method = "paired comparison, seeds and examples"
+    return Comparison(
+        metric="accuracy",
+        difference=difference,
+        standard_error=0.01,
+        df=7.4,
+        p_value=p_value,
+        interval=Interval(low=difference - 0.025, high=difference + 0.025, level=0.95, method=method),
+        method=method,
+        adjusted_p_value=adjusted,
     )
 
 

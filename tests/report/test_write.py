@@ -5,7 +5,7 @@ import json
 import pytest
 
 from fumehood import report
-from fumehood.records import Run
+from fumehood.records import Mistake, Run
 from fumehood.report.conclusion import conclusion, public_labels, shrinkage
 from report import factories
 
@@ -137,12 +137,67 @@ def test_the_analysis_gives_every_value_and_names_its_methods(tmp_path):
     assert analysis.count("### Iteration") == len(run.iterations)
 
 
-def test_many_classes_show_their_worst_confusions_instead_of_a_matrix(tmp_path):
+def test_many_classes_show_their_worst_mistakes_instead_of_a_matrix(tmp_path):
     run = factories.good_run()
     size = 30
     matrix = tuple(tuple(50 if t == p else (7 if (t, p) == (3, 4) else 0) for p in range(size)) for t in range(size))
-    score = run.final.score.model_copy(update={"confusion": matrix, "classes": ()})
+    mistake = Mistake(true="3", predicted="4", count=7, rate=7 / 57, interval=factories.rate_interval(7 / 57))
+    score = run.final.score.model_copy(update={"confusion": matrix, "classes": (), "mistakes": (mistake,)})
     run = run.model_copy(update={"final": run.final.model_copy(update={"score": score})})
-    analysis = report.write(run, tmp_path).statistical_analysis.read_text()
-    assert "| 3 | 4 | 7 | 0.123 |" in analysis
-    assert "Most frequent confusions" in analysis
+    paths = report.write(run, tmp_path)
+    assert "| 3 | 4 | 7 | 0.123 | [0.061, 0.561] |" in paths.statistical_analysis.read_text()
+    assert "[0.061, 0.561]" in paths.html.read_text()
+    assert 'class="heat"' not in paths.html.read_text()
+
+
+def test_the_analysis_gives_intervals_by_class_mistakes_and_calibration(tmp_path):
+    paths = report.write(factories.good_run(), tmp_path)
+    analysis = paths.statistical_analysis.read_text()
+    for row in ("| adelie | 30 | 0.970 | [0.485, 0.985] | 0.960 | [0.480, 0.980] | 0.965 | — |",
+                "| chinstrap | adelie | 3 | 0.071 | [0.036, 0.536] |",
+                "| 0.933 to 1.000 | 195 | 0.980 | 0.970 | [0.485, 0.985] |"):  # fmt: skip
+        assert analysis.count(row) == 2, row  # sealed test, and validation
+    assert "Wilson, seeds counted as one" in analysis
+    page = paths.html.read_text()
+    assert "Share of right predictions by probability" in page
+    assert "calibration-" in page
+    document = json.loads(paths.final.read_text())["score"]
+    assert document["mistakes"][0]["interval"]["low"] == pytest.approx(1.5 / 42)
+    assert document["calibration"][1]["count"] == 195
+    assert document["classes"][0]["recall_interval"]["high"] == pytest.approx(0.98)
+
+
+def test_the_winner_is_followed_from_training_to_the_sealed_test_with_claims_marked(tmp_path):
+    run = factories.good_run()
+    won = run.iterations[3]
+    last = [seed.train_claims.train_loss[-1] for seed in won.envelope.seeds]
+    paths = report.write(run, tmp_path)
+    analysis = paths.statistical_analysis.read_text()
+    rows = [
+        line for line in analysis.splitlines() if line.startswith(("| training |", "| validation |", "| sealed test"))
+    ]
+    assert rows == [
+        f"| training | {sum(last) / 3:.4f} | — | claim |",
+        "| validation | 0.2370 | 0.9630 [0.9510, 0.9750] | measured |",
+        "| sealed test | 0.2190 | 0.9810 [0.9690, 0.9930] | measured |",
+    ]
+    assert "From training to test" in paths.html.read_text()
+    regression = report.write(factories.regression_run(), tmp_path / "r").statistical_analysis.read_text()
+    assert "| training |" not in regression
+    assert "| sealed test | — | 56.800 [52.700, 60.900] | measured |" in regression
+    assert "From training to test" not in report.write(factories.failing_run(), tmp_path / "f").html.read_text()
+
+
+def test_comparisons_with_the_incumbent_are_shown_and_claimed_only_after_correction(tmp_path):
+    run = factories.good_run()
+    assert "Comparisons with the incumbent" not in report.write(run, tmp_path / "a").statistical_analysis.read_text()
+    found = (factories.comparison(0.069, 0.0004, 0.0036), factories.comparison(0.008, 0.02, 0.18))
+    history = list(run.iterations)
+    for index, one in zip((3, 5), found, strict=True):
+        decision = history[index].decision.model_copy(update={"comparison": one})
+        history[index] = history[index].model_copy(update={"decision": decision})
+    analysis = report.write(run.model_copy(update={"iterations": tuple(history)}), tmp_path / "b").statistical_analysis
+    shown = analysis.read_text()
+    assert "| 4 | 0.0690 | [0.0440, 0.0940] | 0.0100 | 7.4 | 0.0004 | 0.0036 | yes |" in shown
+    assert "| 6 | 0.0080 | [-0.0170, 0.0330] | 0.0100 | 7.4 | 0.0200 | 0.1800 | no |" in shown
+    assert "Welch, 1947" in shown

@@ -23,6 +23,7 @@ def page(run: Run) -> str:
         "history": Markup(plots.history(run)) if any(methods.scores(run)) else None,  # noqa: S704 - drawn from numbers alone
         "strip": _strip(run),
         "curves": _curves(run),
+        "calibration": _calibration(run),
         "layer_claims": next((c.summary for c in context["won_claims"] if c.summary), None),
         "baseline": next((one.score.baseline for one in run.iterations if one.score), None),
         "log_tails": [(one.number, one.envelope.log_tail) for one in run.iterations if one.envelope.failure],
@@ -43,6 +44,12 @@ def _curves(run: Run) -> Markup | None:
     losses = [claim.train_loss for claim in claims if claim.train_loss]
     held_out = [claim.held_out_loss for claim in claims if claim.held_out_loss]
     return Markup(plots.curves(losses, held_out)) if losses else None  # noqa: S704 - drawn from numbers alone
+
+
+def _calibration(run: Run) -> Markup | None:
+    if run.final is None or not run.final.score.calibration:
+        return None
+    return Markup(plots.calibration(run.final.score.calibration))  # noqa: S704 - drawn from numbers alone
 
 
 def _shades(score: Score) -> tuple[tuple[int, ...], ...]:

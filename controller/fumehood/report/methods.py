@@ -23,10 +23,31 @@ _SOURCES = {
         "Covers the choice of examples and nothing else: there was one seed, or the seeds' predictions could not be "
         "told apart. It does not say how another seed would have done."
     ),
-    "percentile bootstrap": (
-        "Seeds and examples redrawn with replacement. Over a handful of seeds it covers far less than its level, so it "
-        "is shown beside the interval, and no decision and no claim rests on it."
+    "t with Satterthwaite's degrees of freedom": (
+        "Mean plus and minus one quantile of Student's t times the standard error, with the degrees of freedom of "
+        "Satterthwaite (1946) for the sum of the variances over seeds and over examples. Simulated coverage at level "
+        "0.95: 0.92 to 0.97 for accuracies of 0.5 and 0.9, and 0.84 to 0.95 for 0.99. Shown beside; no decision and "
+        "no claim rests on it."
     ),
+    "percentile bootstrap": (
+        "Seeds and examples redrawn with replacement, with the same random numbers for every candidate. Simulated "
+        "coverage at level 0.95: 0.63 to 0.98 over three seeds, 0.81 to 0.98 over five, 0.83 to 0.98 over ten. Shown "
+        "beside; no decision and no claim rests on it."
+    ),
+    "BCa bootstrap": (
+        "The same draws, read off at levels corrected for bias and acceleration (Efron, 1987); the acceleration joins "
+        "the jackknife's influences of seeds and of examples (Davison and Hinkley, 1997). Simulated coverage at level "
+        "0.95: 0.66 to 0.98 over three seeds, 0.83 to 0.98 over five, 0.85 to 0.98 over ten. Shown beside; no decision "
+        "and no claim rests on it."
+    ),
+    "paired comparison": (
+        "The difference of two candidates' means on the same examples: the variance over examples of the paired "
+        "difference, and the variances over the seeds of both, which are independent (Welch, 1947), each with its own "
+        "quantile of Student's t. The p-value is one-sided, for a new candidate that is no better; Holm's correction "
+        "(1979) counts every comparison that the search planned. Simulated searches over twenty equal candidates "
+        "claimed an improvement in 0 to 0.6% at level 0.95."
+    ),
+    "Wilson": ("Wilson's score interval (1927) of a share, with all seeds' predictions of an example counted as one."),
 }
 
 _SCALES = {
@@ -37,7 +58,10 @@ _SCALES = {
     "log": "Computed on the logarithm (delta method), so that it stays above 0.",
     "log_gap": "Computed on the logarithm of the distance to the best possible value (delta method).",
     "atanh": "Computed on Fisher's z and transformed back.",
-    "plain": "Computed on the metric itself and cut at the ends of its range.",
+    "upper": (
+        "Only the upper end says something: bins bias a calibration error upwards by an unknown amount, so the "
+        "interval begins at the best possible value."
+    ),
 }
 
 
@@ -72,4 +96,7 @@ def scores(run: Run) -> Iterator[Score]:
 def _all_intervals(run: Run) -> list[Interval]:
     summaries = [summary for score in scores(run) for summary in score.metrics.values()]
     claimed = [s.interval for s in summaries if s.interval is not None]
-    return claimed + [beside for s in summaries for beside in s.shown_beside]
+    binned = [one.interval for score in scores(run) for one in score.calibration]
+    compared = [one.decision.comparison.interval for one in run.iterations if one.decision.comparison]
+    beside = [other for s in summaries for other in s.shown_beside]
+    return [*claimed, *binned, *(found for found in compared if found is not None), *beside]

@@ -40,6 +40,8 @@ def context(run: Run) -> dict[str, Any]:
         "layers": words.architecture(won.plan.model_config_) if won else (),
         "iterations": tables.iterations(run),
         "failures": tables.failures(run),
+        "fit": tables.fit(run),
+        "comparisons": [(one.number, one.decision.comparison) for one in run.iterations if one.decision.comparison],
         "rooms": tables.rooms(run),
         "splits": tables.splits(run),
         "stopped": words.STOPPED.get(run.stopped_because, "") if run.stopped_because else "",

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from io import StringIO
 from typing import TYPE_CHECKING, Any
 
-from fumehood.records import MetricSummary, Run
+from fumehood.records import CalibrationBin, MetricSummary, Run
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -94,6 +94,22 @@ def curves(losses: Sequence[Sequence[float]], held_out: Sequence[Sequence[float]
         shown = [value for values in (*losses, *held_out) for value in values]
         if shown and min(shown) > 0 and max(shown) > 20 * min(shown):
             _log_scale(axes)
+    return done[0]
+
+
+def calibration(bins: Sequence[CalibrationBin]) -> str:
+    """Share of right predictions against their mean probability, a dot and an interval per bin; the diagonal."""
+    most = max(one.count for one in bins)
+    with _figure("calibration", 3.2, width=5.4) as (axes, done):
+        axes.plot([0, 1], [0, 1], color=_MUTED, lw=1.0, ls=":")
+        for one in bins:
+            x, found = one.confidence, one.interval
+            axes.plot([x, x], [found.low, found.high], color=_ACCENT, lw=1.6, alpha=0.6, solid_capstyle="butt")
+            axes.plot([x], [one.accuracy], "o", color=_ACCENT, ms=3 + 6 * (one.count / most) ** 0.5)
+        axes.set_xlim(min(one.low for one in bins), 1.005)
+        axes.set_ylim(0, 1.02)
+        axes.set_xlabel("probability")
+        axes.set_ylabel("share right")
     return done[0]
 
 

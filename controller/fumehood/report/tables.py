@@ -7,7 +7,7 @@ and the controller; ``claims`` are candidates' own stories, and no row mixes the
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from statistics import median
+from statistics import fmean, median
 
 from fumehood.records import Iteration, MetricSummary, RoomFacts, Run, Score, SeedResult
 from fumehood.report import words
@@ -68,12 +68,15 @@ class SplitRow:
 
 
 @dataclass(frozen=True)
-class Confusion:
-    true: str
-    predicted: str
-    count: int
-    share: float
-    """Of all predictions for examples of the true class."""
+class FitRow:
+    """What one set of rows says of the winner, from those it learned from to those that nothing was chosen by."""
+
+    rows: str
+    log_loss: float | None
+    """Mean over seeds, in nats; of claims, over the seeds that left any."""
+    measured: MetricSummary | None
+    """The goal's metric; None for claims."""
+    claim: bool
 
 
 def iteration_row(one: Iteration, leads: bool = False) -> IterationRow:
@@ -133,16 +136,24 @@ def splits(run: Run) -> tuple[SplitRow, ...]:
     return tuple(SplitRow(name, data.rows(name), use) for name, use in uses.items() if f"{name}_inputs" in data.arrays)
 
 
-def confused(score: Score, most: int = 15) -> tuple[Confusion, ...]:
-    """The most frequent mistakes, for matrices too large to show whole."""
-    names = class_names(score)
-    cells = [
-        Confusion(names[t], names[p], count, count / sum(row))
-        for t, row in enumerate(score.confusion)
-        for p, count in enumerate(row)
-        if t != p and count
-    ]
-    return tuple(sorted(cells, key=lambda cell: (-cell.count, cell.true, cell.predicted))[:most])
+def fit(run: Run) -> tuple[FitRow, ...]:
+    """The winner from training rows to sealed test: where the loss rises from one to the next, it fits too well."""
+    won = winner(run)
+    if won is None or won.score is None:
+        return ()
+    rows = [_fit_row("validation", won.score), *([_fit_row("sealed test", run.final.score)] if run.final else [])]
+    reports = claimed(won) if "log_loss" in won.score.metrics else ()
+    curves = {
+        "training": [one.train_loss for one in reports if one.train_loss],
+        "held out of training": [one.held_out_loss for one in reports if one.held_out_loss],
+    }
+    claims = [FitRow(name, fmean(c[-1] for c in of), None, True) for name, of in curves.items() if of]
+    return (*claims, *rows)
+
+
+def _fit_row(name: str, score: Score) -> FitRow:
+    loss = score.metrics.get("log_loss")
+    return FitRow(name, None if loss is None else loss.mean, score.primary, False)
 
 
 def class_names(score: Score) -> tuple[str, ...]:

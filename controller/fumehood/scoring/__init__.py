@@ -6,8 +6,9 @@
 ``seeds``        what each seed of a candidate measured, failed ones included
 ``confusion``, ``ranking``, ``probability``, ``regression``
                  values with jackknife pseudo-values per example
+``classes``      class by class: rates with intervals, and which classes are taken for which
 ``intervals``    confidence intervals over seeds and examples, with their measured coverage
-``bootstrap``    the percentile bootstrap, shown beside and never claimed with
+``bootstrap``    the percentile and the BCa bootstrap, shown beside and never claimed with
 ``comparison``   whether one candidate is better than another on the same examples
 ``multiple``     Holm's correction, over the comparisons that a search planned
 ``noise``        what chance alone does to a score, measured over repeated candidates

@@ -33,6 +33,7 @@ from numpy.typing import NDArray
 from fumehood.records import Comparison, Interval
 from fumehood.scoring import seeds
 from fumehood.scoring.baseline import Baseline
+from fumehood.scoring.intervals import mean_squares
 from fumehood.scoring.measured import Floats, Measured
 from fumehood.scoring.metrics import METRICS, Metric
 from fumehood.scoring.noise import SeedSpread
@@ -157,7 +158,7 @@ def _parts(new: Floats, old: Floats, new_values: Floats, old_values: Floats, spr
     n = new.shape[1]
     paired = new.mean(axis=0) - old.mean(axis=0)
     variance, df = _of_seeds(new_values, old_values, spread)
-    residual = sum(_residual(x) for x in (new, old))
+    residual = mean_squares(new_values, new).c + mean_squares(old_values, old).c
     return _Parts(
         seeds=max(variance - _RESIDUAL_TAKEN * residual, 0.0),
         seeds_df=df,
@@ -179,15 +180,6 @@ def _of_seeds(new: Floats, old: Floats, spread: SeedSpread | None) -> tuple[floa
     if total == 0.0:
         return 0.0, 1.0
     return total, total**2 / sum(variance**2 / df for variance, df in terms)
-
-
-def _residual(pseudo: Floats) -> float:
-    """Residual mean square of S x N over S N; 0 for one seed, which does not tell it."""
-    s, n = pseudo.shape
-    if s == 1:
-        return 0.0
-    rest = pseudo - pseudo.mean(axis=0) - (pseudo.mean(axis=1, keepdims=True) - pseudo.mean())
-    return float(np.einsum("sn,sn->", rest, rest) / ((s - 1) * (n - 1) * s * n))
 
 
 def _p_value(difference: float, parts: _Parts) -> float:

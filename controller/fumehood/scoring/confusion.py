@@ -11,7 +11,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fumehood.records import ClassReport
 from fumehood.scoring.measured import Floats, Ints, Measured, jackknifed, mean_of
 
 
@@ -125,12 +124,3 @@ def _balanced(c: Counts, cells: Cells) -> Measured:
 def _finish(value: float, total: Floats, number: Floats, c: Counts, cells: Cells, effective: float) -> Measured:
     left_out = _ratio(total, number)[cells.of] if c.true.sum() > 1 else None
     return jackknifed(value, left_out, effective)
-
-
-def reports(confusion: Ints, support: Ints, names: tuple[str, ...]) -> tuple[ClassReport, ...]:
-    """One report per class from a confusion matrix (K x K, possibly summed over seeds); 0 where a rate is 0 / 0."""
-    c = Counts(*(x.astype(np.float64) for x in (confusion.diagonal(), confusion.sum(0), confusion.sum(1))))
-    rows = zip(names, support, precision(c), recall(c), f1(c), strict=True)
-    return tuple(
-        ClassReport(name=n, support=int(s), precision=float(p), recall=float(r), f1=float(f)) for n, s, p, r, f in rows
-    )

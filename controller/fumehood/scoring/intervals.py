@@ -49,6 +49,7 @@ to .965, r2 .952 to .972, mae .937 to .967, spearman .950 to .968.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import atanh, exp, sqrt, tanh
+from typing import NamedTuple
 
 import numpy as np
 
@@ -56,8 +57,17 @@ from fumehood.records import Interval
 from fumehood.scoring.measured import Floats, Measured
 from fumehood.scoring.metrics import Metric
 
-_RESIDUAL_TAKEN = 0.6
-_PRIOR_ERRORS = 1.0
+_RESIDUAL_TAKEN_FROM_SEEDS = 0.5
+_RESIDUAL_TAKEN_FROM_EXAMPLES = 0.2
+_PRIOR_ERRORS = 0.5
+
+
+class MeanSquares(NamedTuple):
+    """The module's A, B and C; A and C are 0 for one seed, which does not tell them."""
+
+    a: float
+    b: float
+    c: float
 
 
 @dataclass(frozen=True)
@@ -77,17 +87,59 @@ def interval(metric: Metric, seeds: Sequence[Measured], level: float, *, repeate
 
     None where none is defined (see the module's docstring).
     """
-    pseudo = [s.pseudo for s in seeds]
-    known = [p for p in pseudo if p is not None]
-    if len(known) < len(pseudo) or not all(np.isfinite(p).all() for p in known):
+    stacked = _stacked(seeds)
+    if stacked is None:
         return None
     value = float(np.mean([s.value for s in seeds]))
-    parts = _parts(np.array([s.value for s in seeds]), np.stack(known), level)
-    bounds = _bounds(metric, value, parts, min(s.effective for s in seeds), _quantile(known[0].size - 1, level))
+    parts = _parts(np.array([s.value for s in seeds]), stacked, level)
+    bounds = _bounds(metric, value, parts, min(s.effective for s in seeds), _quantile(stacked.shape[1] - 1, level))
     if bounds is None:
         return None
     low, high = max(bounds[0], metric.low), min(bounds[1], metric.high)
     return Interval(low=low, high=high, level=level, method=_method(metric, len(seeds), repeated=repeated))
+
+
+def satterthwaite(metric: Metric, seeds: Sequence[Measured], level: float) -> Interval | None:
+    """The obvious interval: mean plus and minus one t quantile times the standard error. For comparison only.
+
+    The variance ``A + B - C`` (not below B) has the degrees of freedom of Satterthwaite (1946). Cut at the ends of the
+    metric's range. None where ``interval`` has none, or nothing varied.
+
+    Measured coverage at level 0.95 of the mean accuracy, in the experiments of the module's docstring: .921 to .968 at
+    means .5 and .9, and .841 to .946 at .99, where errors are few and an interval that is alike to both sides misses.
+    """
+    stacked = _stacked(seeds)
+    if stacked is None:
+        return None
+    values = np.array([m.value for m in seeds])
+    squares = mean_squares(values, stacked)
+    variance = max(squares.a - squares.c, 0.0) + squares.b
+    if variance == 0.0:
+        return None
+    s, n = stacked.shape
+    shares = squares.b**2 / (n - 1)
+    if s > 1 and squares.a > squares.c:
+        shares += squares.a**2 / (s - 1) + squares.c**2 / ((s - 1) * (n - 1))
+    half = _quantile(variance**2 / shares, level) * sqrt(variance)
+    mean = float(values.mean())
+    over = "seeds and examples" if s > 1 else "examples only (one seed)"
+    method = f"t with Satterthwaite's degrees of freedom, {over}"
+    low, high = max(mean - half, metric.low), min(mean + half, metric.high)
+    return Interval(low=low, high=high, level=level, method=method)
+
+
+def wilson(share: float, number: float, level: float) -> Interval:
+    """Wilson's score interval (1927) of a share of ``number`` independent draws, which need not be whole."""
+    from scipy.special import ndtri  # see _quantile
+
+    low, high = _roots(share, float(ndtri((1 + level) / 2)) ** 2 / number)
+    return Interval(low=max(low, 0.0), high=min(high, 1.0), level=level, method="Wilson, seeds counted as one")
+
+
+def _stacked(seeds: Sequence[Measured]) -> Floats | None:
+    """Pseudo-values, S x N; None where they are not defined."""
+    known = [s.pseudo for s in seeds if s.pseudo is not None and np.isfinite(s.pseudo).all()]
+    return np.stack(known) if len(known) == len(seeds) else None
 
 
 def _method(metric: Metric, seeds: int, *, repeated: bool) -> str:
@@ -96,7 +148,7 @@ def _method(metric: Metric, seeds: int, *, repeated: bool) -> str:
     return f"examples only ({'seeds indistinguishable' if repeated else 'one seed'}), {metric.scale}"
 
 
-def _quantile(df: int, level: float) -> float:
+def _quantile(df: float, level: float) -> float:
     from scipy.special import stdtrit  # a seventh of a second to load, and a run asks for its first room before
 
     return float(stdtrit(df, (1 + level) / 2))
@@ -105,15 +157,25 @@ def _quantile(df: int, level: float) -> float:
 def _parts(values: Floats, pseudo: Floats, level: float) -> Parts:
     """``values``: shape (S,); ``pseudo``: S x N, N at least 2."""
     s, n = pseudo.shape
-    by_example = pseudo.mean(axis=0)
-    b = float(by_example.var(ddof=1)) / n
-    examples = _quantile(n - 1, level) ** 2 * b
+    squares = mean_squares(values, pseudo)
+    of_examples = max(squares.b - _RESIDUAL_TAKEN_FROM_EXAMPLES * squares.c, 0.0)
+    examples = _quantile(n - 1, level) ** 2 * of_examples
     if s == 1:
         return Parts(0.0, examples)
-    a = float(values.var(ddof=1)) / s
+    of_seeds = max(squares.a - _RESIDUAL_TAKEN_FROM_SEEDS * squares.c, 0.0)
+    return Parts(_quantile(s - 1, level) ** 2 * of_seeds, examples)
+
+
+def mean_squares(values: Floats, pseudo: Floats) -> MeanSquares:
+    """``values``: shape (S,), the metric of each seed; ``pseudo``: S x N, N at least 2."""
+    s, n = pseudo.shape
+    by_example = pseudo.mean(axis=0)
+    b = float(by_example.var(ddof=1)) / n
+    if s == 1:
+        return MeanSquares(0.0, b, 0.0)
     rest = pseudo - by_example - (pseudo.mean(axis=1, keepdims=True) - by_example.mean())
     c = float(np.einsum("sn,sn->", rest, rest)) / ((s - 1) * (n - 1) * s * n)
-    return Parts(_quantile(s - 1, level) ** 2 * max(a - _RESIDUAL_TAKEN * c, 0.0), examples)
+    return MeanSquares(float(values.var(ddof=1)) / s, b, c)
 
 
 def _bounds(metric: Metric, value: float, parts: Parts, effective: float, z: float) -> tuple[float, float] | None:
@@ -133,13 +195,27 @@ def _bounds(metric: Metric, value: float, parts: Parts, effective: float, z: flo
 
 
 def _score(value: float, parts: Parts, effective: float, z: float) -> tuple[float, float]:
-    """Roots of ``(value - p)**2 = w * p * (1 - p)``, w the squared half-width over ``value * (1 - value)``."""
+    """Roots p of ``(value - p)**2 = w * p * (1 - p) + seeds * (p * (1 - p) / (value * (1 - value)))**2``."""
     value = min(max(value, 0.0), 1.0)
     spread = value * (1 - value)
     errors = effective * spread
     shared = (parts.examples / z**2 * effective**2 + _PRIOR_ERRORS) / (errors + _PRIOR_ERRORS)
-    w = z**2 * shared / effective + (parts.seeds / spread if spread > 0 else 0.0)
-    middle, half = (value + w / 2) / (1 + w), sqrt(w * spread + w * w / 4) / (1 + w)
+    w = z**2 * shared / effective
+    if spread == 0.0 or parts.seeds == 0.0:
+        return _roots(value, w)
+    from scipy.optimize import brentq  # see _quantile
+
+    def beyond(p: float) -> float:
+        """Above 0 where ``value`` is further from p than chance takes it."""
+        variance = p * (1 - p)
+        return (value - p) ** 2 - w * variance - parts.seeds * (variance / spread) ** 2
+
+    return float(brentq(beyond, 0.0, value)), float(brentq(beyond, value, 1.0))
+
+
+def _roots(value: float, w: float) -> tuple[float, float]:
+    """Roots p of ``(value - p)**2 = w * p * (1 - p)``."""
+    middle, half = (value + w / 2) / (1 + w), sqrt(w * value * (1 - value) + w * w / 4) / (1 + w)
     return middle - half, middle + half
 
 

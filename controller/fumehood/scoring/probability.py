@@ -1,8 +1,12 @@
 """Logits to probabilities, and the metrics of the probabilities themselves."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
+from fumehood.records import CalibrationBin
+from fumehood.scoring.intervals import wilson
 from fumehood.scoring.measured import Floats, Ints, Measured, jackknifed, mean_of
 
 CALIBRATION_BINS = 15
@@ -42,12 +46,37 @@ def _brier(targets: Ints, probabilities: Floats) -> Floats:
     return np.maximum(distance, 0.0) * scale
 
 
-def _calibration_error(targets: Ints, probabilities: Floats) -> Measured:
-    """Expected calibration error of the top label; bins are open below and closed above."""
+def calibration(targets: Ints, logits: Sequence[NDArray[np.floating]], level: float) -> tuple[CalibrationBin, ...]:
+    """The bins of the calibration error that hold predictions, over all seeds; ``logits``: N x K per seed."""
+    seeds = [_binned(targets, softmax(o)) for o in logits]
+    right, confidence, bins = (np.concatenate(x) for x in zip(*seeds, strict=True))
+    counts = np.bincount(bins, minlength=CALIBRATION_BINS)
+    sums = [np.bincount(bins, weights=x, minlength=CALIBRATION_BINS) for x in (confidence, right)]
+    return tuple(
+        CalibrationBin(
+            low=k / CALIBRATION_BINS,
+            high=(k + 1) / CALIBRATION_BINS,
+            count=int(counts[k]),
+            confidence=float(sums[0][k] / counts[k]),
+            accuracy=float(sums[1][k] / counts[k]),
+            interval=wilson(float(sums[1][k] / counts[k]), float(counts[k]) / len(logits), level),
+        )
+        for k in np.flatnonzero(counts)
+    )
+
+
+def _binned(targets: Ints, probabilities: Floats) -> tuple[Floats, Floats, Ints]:
+    """Whether the top label is right, its probability, and its bin, open below and closed above; shape (N,) each."""
     top = probabilities.argmax(axis=1)
     confidence = probabilities[np.arange(len(top)), top]
-    gap = (top == targets) - confidence
     bins = np.clip(np.ceil(confidence * CALIBRATION_BINS).astype(np.int64) - 1, 0, CALIBRATION_BINS - 1)
+    return (top == targets).astype(np.float64), confidence, bins
+
+
+def _calibration_error(targets: Ints, probabilities: Floats) -> Measured:
+    """Expected calibration error of the top label."""
+    right, confidence, bins = _binned(targets, probabilities)
+    gap = right - confidence
     sums = np.bincount(bins, weights=gap, minlength=CALIBRATION_BINS)
     total, n = float(np.abs(sums).sum()), len(targets)
     left_out = (total - np.abs(sums)[bins] + np.abs(sums[bins] - gap)) / (n - 1) if n > 1 else None

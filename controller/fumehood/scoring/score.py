@@ -6,14 +6,14 @@ and ``undefined`` names it and the reason.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fumehood.errors import DataError, UsageError
-from fumehood.records import MetricSummary, Score
-from fumehood.scoring import bootstrap, confusion, intervals, seeds
+from fumehood.records import Interval, MetricSummary, Score
+from fumehood.scoring import bootstrap, classes, intervals, probability, seeds
 from fumehood.scoring.baseline import Baseline
 from fumehood.scoring.measured import Floats, Ints, Measured
 from fumehood.scoring.metrics import METRICS, Metric
@@ -37,7 +37,8 @@ def score(
 
     ``predictions``: one entry per seed, N x C logits or N x T values, None where the seed failed. ``targets``: int N
     (classification; indices into ``class_names``) or float N x T or N. ``metric``: the goal's, a key of ``METRICS``;
-    it alone gets the bootstrap beside its interval, unless ``bootstrap_draws`` is 0.
+    it alone gets other intervals beside its own: Satterthwaite's t, the percentile and the BCa bootstrap; none where
+    ``bootstrap_draws`` is 0.
     Raises UsageError for a metric of another task, DataError for one that the split does not define, InternalError
     for arrays that do not fit together (rooms' output is checked before it comes here).
     """
@@ -48,7 +49,6 @@ def score(
     names = [n for n in METRICS if all(n in m for m in measured)]
     draws = dict.fromkeys([goal.name], bootstrap_draws)
     metrics = {n: _summary(METRICS[n], [m[n] for m in measured], distinct, level, draws.get(n, 0)) for n in names}
-    table = _confusion(outputs, targets, len(class_names)) if task is Task.CLASSIFICATION else None
     return Score(
         split=split,
         metric=goal.name,
@@ -57,8 +57,7 @@ def score(
         failed_seeds=sum(p is None for p in predictions),
         n_examples=len(targets),
         baseline=seeds.measure_one(goal.name, baseline.predict(len(targets)), targets, task).value,
-        classes=() if table is None else confusion.reports(table, _support(targets, class_names), tuple(class_names)),
-        confusion=() if table is None else tuple(tuple(int(v) for v in row) for row in table),
+        **(_by_class(outputs, targets, distinct, class_names, level) if task is Task.CLASSIFICATION else {}),
     )
 
 
@@ -93,7 +92,7 @@ def _summary(
 ) -> MetricSummary:
     values = np.array([m.value for m in measured])
     different = [measured[i] for i in distinct]
-    beside = bootstrap.percentile(metric, different, level, draws) if draws else None
+    beside = _beside(metric, different, level, draws) if draws else ()
     return MetricSummary(
         name=metric.name,
         direction=metric.direction,
@@ -103,15 +102,31 @@ def _summary(
         max=float(values.max()),
         values=tuple(float(v) for v in values),
         interval=intervals.interval(metric, different, level, repeated=len(distinct) < len(measured)),
-        shown_beside=() if beside is None else (beside,),
+        shown_beside=beside,
     )
+
+
+def _beside(metric: Metric, different: Sequence[Measured], level: float, draws: int) -> tuple[Interval, ...]:
+    single_t = intervals.satterthwaite(metric, different, level)
+    return (*(() if single_t is None else (single_t,)), *bootstrap.intervals(metric, different, level, draws))
 
 
 def _support(targets: NDArray[np.generic], class_names: Sequence[str]) -> Ints:
     return np.bincount(np.asarray(targets, np.int64), minlength=len(class_names)).astype(np.int64)
 
 
-def _confusion(outputs: Sequence[Floats], targets: NDArray[np.generic], classes: int) -> Ints:
-    labels = np.asarray(targets, np.int64)
-    table: Ints = np.sum([confusion.matrix(labels, o.argmax(axis=1), classes) for o in outputs], axis=0)
-    return table
+def _by_class(
+    outputs: Sequence[Floats],
+    targets: NDArray[np.generic],
+    distinct: Sequence[int],
+    names: Sequence[str],
+    level: float,
+) -> dict[str, Any]:
+    """The fields of a ``Score`` that only classification has."""
+    labels, predicted = np.asarray(targets, np.int64), [o.argmax(axis=1) for o in outputs]
+    return {
+        "classes": classes.reports(labels, predicted, distinct, names, level),
+        "confusion": tuple(tuple(row) for row in classes.matrix(labels, predicted, len(names)).tolist()),
+        "mistakes": classes.mistakes(labels, predicted, distinct, names, level),
+        "calibration": probability.calibration(labels, outputs, level),
+    }
