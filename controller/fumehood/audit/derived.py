@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from fumehood import __version__, decision, report
 from fumehood.audit.findings import Finding, Group, differs, not_checked, same, told
+from fumehood.baselines import measuring
 from fumehood.chain import Entry
 from fumehood.errors import FumehoodError
 from fumehood.evidence import Evidence, Split
@@ -53,8 +54,31 @@ def scores(state: State, folder: Path, trusted: Callable[[str], bool]) -> Iterat
     if run.final is not None and state.test_envelope is not None:
         where = "sealed/final/predictions"
         yield _score(run, folder, "sealed test", state.test_envelope, run.final.score, "test", where, trusted)
+    yield from _baselines(run, folder, trusted)
     if run.finished_at is not None:
         yield _guarded(Group.SCORES, "goal met", lambda: _achieved(run))
+
+
+def _baselines(run: Run, folder: Path, trusted: Callable[[str], bool]) -> Iterator[Finding]:
+    if run.baselines is None:
+        return
+    for one in run.baselines.results:
+        if one.score is not None:
+            where, name = f"sealed/baselines/{one.name}/validation", f"baseline {one.name}"
+            yield _score(run, folder, name, one.envelope("validation"), one.score, "validation", where, trusted)
+    yield _guarded(Group.SCORES, "best baseline", lambda: _chosen(run))
+    chosen, known = run.baselines.chosen(), run.baseline_final
+    if chosen is not None and known is not None:
+        where, name = f"sealed/baselines/{chosen.name}/test", "sealed test, baseline"
+        yield _score(run, folder, name, chosen.envelope("test"), known.score, "test", where, trusted)
+
+
+def _chosen(run: Run) -> Finding:
+    known = run.baselines
+    expected = measuring.best(known.results) if known else None
+    if known is None or expected == known.best:
+        return same(Group.SCORES, "best baseline")
+    return differs(Group.SCORES, "best baseline", f"the journal says {known.best}, and its scores say {expected}")
 
 
 def _score(
