@@ -296,6 +296,8 @@ class SealedBaseline(Record):
     name: str
     label: str
     score: Score
+    comparison: Comparison
+    """The winner (new) with the baseline (old) on the same test examples: whether the network was worth it."""
 
 
 class Verdict(StrEnum):

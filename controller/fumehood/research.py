@@ -251,10 +251,14 @@ class Research:
         """Measure the best baseline where the winner was measured, at the same opening of the seal."""
         run = self.recorder.run
         chosen = run.baselines.chosen() if run.baselines else None
-        if chosen is None or run.final is None or run.baseline_final is not None:
+        envelope = self.recorder.state.test_envelope
+        if chosen is None or envelope is None or run.final is None or run.baseline_final is not None:
             return
-        into = self.recorder.directory.baselines()
-        found = measuring.measured(chosen, self._evidence, into, run.settings.design)
+        into, winner = (
+            self.recorder.directory.baselines(),
+            Tried(envelope, self.recorder.directory.final() / "predictions"),
+        )
+        found = measuring.measured(chosen, winner, self._evidence, into, run.settings.design)
         self.recorder.note("baseline_measured", baseline=found)
 
     def finish(self) -> None:

@@ -1,12 +1,19 @@
 """Baselines in a run whose rooms are fake: noted, resumed, measured at the run's only opening, and audited."""
 
+import json
 import shutil
+import sys
+from datetime import datetime
 
 import pytest
 
 from fakes.rooms import Killed, Rooms, begin, go, labels
+from fumehood import chain
 from fumehood.audit import Status, audit
+from fumehood.cli import outcome, view
 from fumehood.journal import fold, read
+from fumehood.report import worth
+from fumehood.session import Session
 
 pytestmark = pytest.mark.unit
 
@@ -46,6 +53,61 @@ def test_every_baseline_is_scored_on_validation_and_the_best_one_on_the_test(who
         "baseline_measured",
         "finished",
     ]
+
+
+def test_whether_the_network_is_worth_it_is_told_wherever_a_run_is_told(whole, capsys):
+    run, directory = whole
+    pair = run.baseline_final.comparison
+    winner, best = run.final.score.primary, run.baseline_final.score.primary
+    assert pair.difference == pytest.approx(winner.mean - best.mean)
+    assert pair.interval.low > 0
+    told = worth.line(run)
+    assert told.startswith("Worth it: the best scikit-learn model on validation, ")
+    assert f"{pair.interval.low:.3f}, {pair.interval.high:.3f}" in told
+    for name in ("research_summary.md", "statistical_analysis.md", "report.html"):
+        page = (directory.reports / name).read_text()
+        assert "Worth it: the best scikit" in page, name
+        assert all(one.label.split(" (")[0] in page for one in run.baselines.results)
+    view.print_summary(run, directory.path, sys.stderr)
+    assert "Worth it: the best scikit-learn model" in " ".join(capsys.readouterr().err.split())
+    document = outcome.document(Session(run, directory))["baselines"]
+    assert document["test"]["mean"] == best.mean
+    assert document["comparison"]["difference"] == pair.difference
+    assert [one["validation"]["mean"] for one in document["results"]] == [
+        one.score.primary.mean for one in run.baselines.results
+    ]
+    evaluation = json.loads((directory.experiments / "evaluations/baselines.json").read_text())
+    assert evaluation["test"]["score"]["metrics"]["accuracy"]["mean"] == best.mean
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "said"), [(-0.3, -0.1, "Not worth it"), (-0.1, 0.2, "Not shown to be worth it")]
+)
+def test_what_is_said_of_a_difference_follows_from_its_interval(whole, low, high, said):
+    run = whole[0]
+    pair = run.baseline_final.comparison
+    interval = pair.interval.model_copy(update={"low": low, "high": high})
+    pair = pair.model_copy(update={"difference": (low + high) / 2, "interval": interval})
+    changed = run.baseline_final.model_copy(update={"comparison": pair})
+    assert worth.line(run.model_copy(update={"baseline_final": changed})).startswith(f"{said}:")
+
+
+def test_an_audit_sees_a_comparison_that_does_not_follow(tmp_path, whole):
+    """The journal is written anew from end to end, as somebody without a key can."""
+    copy = tmp_path / "run"
+    shutil.copytree(whole[1].path, copy)
+    last = None
+    lines = []
+    for entry in read(whole[1].journal):
+        body = dict(entry.body)
+        if entry.kind == "baseline_measured":
+            flattered = body["baseline"]["comparison"] | {"difference": 0.999}
+            body["baseline"] = body["baseline"] | {"comparison": flattered}
+        last = chain.follow(last, entry.kind, body, None, datetime.fromisoformat(entry.at))
+        lines.append(last.line() + b"\n")
+    (copy / "journal.jsonl").write_bytes(b"".join(lines))
+    found = audit(copy)
+    assert ("sealed test, baseline", Status.DIFFERS) in {(f.what, f.status) for f in found.findings}
 
 
 def test_an_audit_takes_the_baselines_scores_again(whole):

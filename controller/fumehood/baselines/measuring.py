@@ -11,7 +11,7 @@ from fumehood.baselines.fitting import Fitted
 from fumehood.baselines.models import models
 from fumehood.baselines.wire import SPLITS, predictions_file
 from fumehood.data import seal
-from fumehood.evidence import Evidence
+from fumehood.evidence import Evidence, Tried
 from fumehood.records import BaselineResult, Baselines, Design, SealedBaseline
 from fumehood.run_directory import sync
 from fumehood.scoring.metrics import METRICS
@@ -25,12 +25,16 @@ def judged(fitted: Sequence[Fitted], evidence: Evidence, into: Path, design: Des
     return Baselines(results=results, best=best(results))
 
 
-def measured(chosen: BaselineResult, evidence: Evidence, into: Path, design: Design) -> SealedBaseline:
-    """The best baseline on the sealed test set. Only for a run whose seal is open."""
-    folder = predictions_file(into, chosen.name, "test").parent
-    envelope = chosen.envelope("test")
-    score = evidence.score(envelope, folder, "test", metric=design.metric, level=design.confidence_level)
-    return SealedBaseline(name=chosen.name, label=chosen.label, score=score)
+def measured(chosen: BaselineResult, winner: Tried, evidence: Evidence, into: Path, design: Design) -> SealedBaseline:
+    """The best baseline on the sealed test set, compared with the ``winner``. Only for a run whose seal is open."""
+    metric, level = design.metric, design.confidence_level
+    tried = Tried(chosen.envelope("test"), predictions_file(into, chosen.name, "test").parent)
+    return SealedBaseline(
+        name=chosen.name,
+        label=chosen.label,
+        score=evidence.score(tried.envelope, tried.predictions, "test", metric=metric, level=level),
+        comparison=evidence.compare(winner, tried, "test", metric=metric, level=level, spread=None),
+    )
 
 
 def best(results: Sequence[BaselineResult]) -> str | None:
