@@ -169,3 +169,13 @@ def test_a_journal_without_baselines_is_read_and_audited_as_before(tmp_path, tar
     go(directory, Rooms(targets))
     assert fold(read(directory.journal)).run.baselines is None
     assert audit(directory.path).passed
+
+
+def test_results_stay_where_a_run_keeps_nothing_else(tmp_path, targets, whole):
+    directory = begin(tmp_path / "run", targets, keep=False)
+    run = go(directory, Rooms(targets), baselines=True)
+    assert run.baseline_final == whole[0].baseline_final
+    assert not directory.sealed.exists()
+    found = audit(directory.path)
+    assert found.passed
+    assert ("sealed test, baseline", Status.NOT_CHECKED) in {(f.what, f.status) for f in found.findings}

@@ -10,6 +10,8 @@ import resource
 import sys
 import threading
 import warnings
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,6 +19,7 @@ from numpy.typing import NDArray
 
 from fumehood.baselines.models import Model, Shape, models
 from fumehood.baselines.wire import SPLITS, Line, Order, predictions_file
+from fumehood.text import plain
 from fumehood_shared import paths
 from fumehood_shared.messages import ArraySpec, InputKind, Task
 
@@ -26,6 +29,8 @@ _TINY = float(np.finfo(np.float32).tiny)
 
 def main() -> None:
     os.nice(_LOWEST)
+    with suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("1000")  # where the machine's memory ends, this goes, not the run
     order = Order.model_validate_json(sys.stdin.buffer.readline())
     threading.Thread(target=_end_with_the_run, daemon=True).start()
     resource.setrlimit(resource.RLIMIT_AS, (order.memory_bytes, order.memory_bytes))
@@ -50,7 +55,7 @@ def _failure(order: Order, model: Model) -> str:
     except Exception as error:  # noqa: BLE001 -- whatever it is, the run goes on without this baseline
         if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
             return f"needed more than {order.memory_bytes / 2**30:.0f} GiB of memory"
-        return f"{type(error).__name__}: {error}"[:300]
+        return plain(f"{type(error).__name__}: {error}", 300)
     return ""
 
 
