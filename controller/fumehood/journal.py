@@ -21,6 +21,7 @@ from fumehood.errors import PolicyError, UsageError
 from fumehood.history import longer
 from fumehood.policy import Policy, explain
 from fumehood.records import (
+    Baselines,
     Dataset,
     Decision,
     Envelope,
@@ -35,6 +36,7 @@ from fumehood.records import (
     RunSettings,
     Score,
     Sealed,
+    SealedBaseline,
     StopReason,
     Verdict,
 )
@@ -416,6 +418,20 @@ def _measured(state: State, entry: Entry) -> State:
     return _with_run(state, final=_value(Sealed, entry.body["sealed"]))
 
 
+def _baselines_fitted(state: State, entry: Entry) -> State:
+    if state.opening is not None:
+        raise KeyError(entry.kind)  # which one is the best is settled before the labels of the test are used
+    return _with_run(state, baselines=_value(Baselines, entry.body["baselines"]))
+
+
+def _baseline_measured(state: State, entry: Entry) -> State:
+    found = _value(SealedBaseline, entry.body["baseline"])
+    known = state.run.baselines
+    if state.run.final is None or known is None or known.best != found.name:
+        raise KeyError(entry.kind)
+    return _with_run(state, baseline_final=found)
+
+
 def _finished(state: State, entry: Entry) -> State:
     return _with_run(state, finished_at=entry.at, goal_achieved=_value(Ended, entry.body).goal_achieved)
 
@@ -434,5 +450,7 @@ _STEPS = {
     "test_predicted": _test_predicted,
     "seal_opened": _seal_opened,
     "measured": _measured,
+    "baselines_fitted": _baselines_fitted,
+    "baseline_measured": _baseline_measured,
     "finished": _finished,
 }

@@ -294,6 +294,51 @@ class Score(Record):
         return self.metrics[self.metric]
 
 
+# ---- baselines ---------------------------------------------------------------------------------------------------
+
+
+class BaselineResult(Record):
+    """What became of one scikit-learn baseline. Exactly one of ``failure`` and ``score`` is set."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z_]{1,40}$")]
+    """Names its folder, too."""
+    label: str
+    failure: str = ""
+    fit_s: float
+    """Wall time of fitting and predicting beside the search, at the lowest priority."""
+    digests: dict[Literal["validation", "test"], str] = {}
+    """Split -> SHA-256 of its predictions: float32 N x C, rows in the data set's own order."""
+    score: Score | None = None
+    """On validation."""
+
+    def envelope(self, split: Literal["validation", "test"]) -> Envelope:
+        """Its predictions as those of a candidate with one seed, which is what a deterministic fit is."""
+        return Envelope(
+            source_digest="", seeds=(SeedResult(seed=0, predictions_digest=self.digests.get(split)),), rooms=()
+        )
+
+
+class Baselines(Record):
+    """What plain scikit-learn reaches on the splits of a run, fitted on its training rows."""
+
+    results: tuple[BaselineResult, ...]
+    best: str | None
+    """Name of the one with the best validation score; None where none was fitted."""
+
+    def chosen(self) -> BaselineResult | None:
+        return next((one for one in self.results if one.name == self.best), None)
+
+
+class SealedBaseline(Record):
+    """The best baseline on the sealed test set, measured at the same opening as the winner."""
+
+    name: str
+    label: str
+    score: Score
+    comparison: Comparison
+    """The winner (new) with the baseline (old) on the same test examples: whether the network was worth it."""
+
+
 class Verdict(StrEnum):
     KEEP = "keep"
     DISCARD = "discard"
@@ -458,6 +503,9 @@ class Run(Record):
     abandoned: tuple[int, ...] = ()
     """Numbers of the candidates that were under way when the search stopped: nothing is decided about them."""
     final: Sealed | None = None
+    baselines: Baselines | None = None
+    """None until the search is over, and in journals of versions that fitted none."""
+    baseline_final: SealedBaseline | None = None
     goal_achieved: bool | None = None
     """None while running, and where the goal has no target."""
     resumed: int = 0

@@ -5,15 +5,18 @@ is to resuming.
 """
 
 import hashlib
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from fumehood import decision, goal, preparation, text
 from fumehood.assembly import template
+from fumehood.baselines import measuring
+from fumehood.baselines.fitting import Fitting
 from fumehood.data import seal
 from fumehood.errors import EngineError, InternalError
-from fumehood.evidence import Tried
+from fumehood.evidence import Evidence, Tried
 from fumehood.executors import Executor, Job
 from fumehood.executors.parallel import Tasks
 from fumehood.journal import Pending
@@ -49,10 +52,12 @@ class Research:
         self.note_image()
         with warm_rooms(self.host, self.recorder.run.settings.parallel) as pool:
             self.prepare()
-            with self.laboratory.executor(pool) as executor:
+            with self.laboratory.executor(pool) as executor, self.fitting() as baselines:
                 self.search(executor)
                 self.remeasure(executor)
+                self.note_baselines(baselines)
                 self.measure(executor)
+                self.measure_baseline()
         self.finish()
         return self.recorder.run
 
@@ -202,6 +207,20 @@ class Research:
             if one.iteration != self.recorder.run.winner:
                 self.recorder.directory.drop_fresh_weights(one.iteration)
 
+    def fitting(self) -> AbstractContextManager[Fitting | None]:
+        """The baselines, fitted beside the search; None where the journal holds them already."""
+        directory = self.recorder.directory
+        if self.recorder.run.baselines is not None or self.recorder.state.opening is not None:
+            return nullcontext()
+        return Fitting(self.recorder.dataset, directory.sealed, directory.baselines())
+
+    def note_baselines(self, fitting: Fitting | None) -> None:
+        """Note what plain scikit-learn reaches on validation."""
+        if fitting is not None:
+            into = self.recorder.directory.baselines()
+            found = measuring.judged(fitting.wait(), self._evidence, into, self.recorder.run.settings.design)
+            self.recorder.note("baselines_fitted", baselines=found)
+
     def measure(self, executor: Executor) -> None:
         """Measure the winner, once, on the sealed test set, with the weights of its fresh seeds."""
         winner, judged = self.recorder.run.best(), self.recorder.run.winning()
@@ -228,6 +247,20 @@ class Research:
         sealed = Sealed(iteration=winner.number, score=final, opening=state.opening, test_digest=digest)
         self.recorder.note("measured", sealed=sealed)
         self.progress.sealed(self.recorder.run)
+
+    def measure_baseline(self) -> None:
+        """Measure the best baseline where the winner was measured, at the same opening of the seal."""
+        run = self.recorder.run
+        chosen = run.baselines.chosen() if run.baselines else None
+        envelope = self.recorder.state.test_envelope
+        if chosen is None or envelope is None or run.final is None or run.baseline_final is not None:
+            return
+        into, winner = (
+            self.recorder.directory.baselines(),
+            Tried(envelope, self.recorder.directory.final() / "predictions"),
+        )
+        found = measuring.measured(chosen, winner, self._evidence, into, run.settings.design)
+        self.recorder.note("baseline_measured", baseline=found)
 
     def finish(self) -> None:
         """Put the winner where users look for it, and write the reports."""
@@ -267,6 +300,10 @@ class Research:
         made, planned = self.recorder.state.p_values, self.recorder.run.settings.max_iterations - 1
         adjusted = multiple.adjusted((*made, found.p_value), planned)[-1]
         return found.model_copy(update={"adjusted_p_value": adjusted})
+
+    @property
+    def _evidence(self) -> Evidence:
+        return Evidence(self.recorder.directory.sealed, self.recorder.dataset)
 
     def _has_room(self) -> bool:
         """For one more candidate under way."""

@@ -114,6 +114,10 @@ class RunDirectory:
         """Predictions on the sealed test inputs."""
         return self.sealed / "final"
 
+    def baselines(self) -> Path:
+        """Predictions of scikit-learn's baselines, a folder for each."""
+        return self.sealed / "baselines"
+
     # -- changes --
 
     def fresh(self, folder: Path) -> Path:

@@ -4,6 +4,7 @@ import hashlib
 import os
 import threading
 from collections.abc import Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -196,16 +197,21 @@ def go(
     lines_to_live: int = 10**9,
     key: SigningKey | None = None,
     planner: Planner | None = None,
+    *,
+    baselines: bool = False,
 ) -> Run:
-    """Continue the run to its end."""
+    """Continue the run to its end; with ``baselines``, which take a second, as the program does."""
     with recorder.reopen(directory, key) as record:
         record.__class__ = DyingRecorder
         record.lines_to_live = lines_to_live
         rooms.open()
         research = Research(record, None, planner or SearchPlanner(seed=0), SilentProgress())
-        research.search(rooms)
-        research.remeasure(rooms)
-        research.measure(rooms)
+        with research.fitting() if baselines else nullcontext() as fitting:
+            research.search(rooms)
+            research.remeasure(rooms)
+            research.note_baselines(fitting)
+            research.measure(rooms)
+            research.measure_baseline()
         research.finish()
         return record.run
 

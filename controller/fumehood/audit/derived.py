@@ -15,9 +15,10 @@ from typing import Any, Final
 
 from fumehood import __version__, decision, report
 from fumehood.audit.findings import Finding, Group, differs, not_checked, same, told
+from fumehood.baselines import measuring
 from fumehood.chain import Entry
 from fumehood.errors import FumehoodError
-from fumehood.evidence import Evidence, Split
+from fumehood.evidence import Evidence, Split, Tried
 from fumehood.journal import State, fold
 from fumehood.records import Dataset, Envelope, Run, Score
 from fumehood.tree import Missing, Tree, Unusable
@@ -53,8 +54,50 @@ def scores(state: State, folder: Path, trusted: Callable[[str], bool]) -> Iterat
     if run.final is not None and state.test_envelope is not None:
         where = "sealed/final/predictions"
         yield _score(run, folder, "sealed test", state.test_envelope, run.final.score, "test", where, trusted)
+    yield from _baselines(state, folder, trusted)
     if run.finished_at is not None:
         yield _guarded(Group.SCORES, "goal met", lambda: _achieved(run))
+
+
+def _baselines(state: State, folder: Path, trusted: Callable[[str], bool]) -> Iterator[Finding]:
+    run = state.run
+    if run.baselines is None:
+        return
+    for one in run.baselines.results:
+        if one.score is not None:
+            where, name = f"sealed/baselines/{one.name}/validation", f"baseline {one.name}"
+            yield _score(run, folder, name, one.envelope("validation"), one.score, "validation", where, trusted)
+    yield _guarded(Group.SCORES, "best baseline", lambda: _chosen(run))
+    if run.baseline_final is not None:
+        yield _sealed_baseline(state, folder, trusted)
+
+
+def _sealed_baseline(state: State, folder: Path, trusted: Callable[[str], bool]) -> Finding:
+    """Its score, and the comparison of the winner with it."""
+    run, name, winner = state.run, "sealed test, baseline", state.test_envelope
+    chosen = run.baselines.chosen() if run.baselines else None
+    if run.dataset is None or chosen is None or winner is None or not trusted("sealed/"):
+        return not_checked(Group.SCORES, name, "predictions or labels are not there, or not what the journal says")
+    if _in_memory(run.dataset, winner) > _MOST_MEMORY:
+        return not_checked(Group.SCORES, name, "its predictions and labels are too large to be scored here")
+    evidence, known = Evidence(folder / "sealed", run.dataset), run.baseline_final
+
+    def compare() -> Finding:
+        tried, into = Tried(winner, folder / "sealed/final/predictions"), folder / "sealed/baselines"
+        found = measuring.measured(chosen, tried, evidence, into, run.settings.design)
+        if known is not None and _alike(found.model_dump(mode="json"), known.model_dump(mode="json")):
+            return same(Group.SCORES, name)
+        return differs(Group.SCORES, name, "does not follow from the predictions and the labels")
+
+    return _guarded(Group.SCORES, name, compare)
+
+
+def _chosen(run: Run) -> Finding:
+    known = run.baselines
+    expected = measuring.best(known.results) if known else None
+    if known is None or expected == known.best:
+        return same(Group.SCORES, "best baseline")
+    return differs(Group.SCORES, "best baseline", f"the journal says {known.best}, and its scores say {expected}")
 
 
 def _score(

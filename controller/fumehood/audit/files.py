@@ -130,6 +130,9 @@ class Files:
             yield self._file(Group.DATA, f"sealed/{seal.KEY}", prepared.order_key_digest, _SMALL)
         if self.state.test_envelope is not None:
             yield from self._predictions("sealed/final/predictions", self.state.test_envelope, "test")
+        for one in self.state.run.baselines.results if self.state.run.baselines else ():
+            for split in one.digests:
+                yield from self._predictions(f"sealed/baselines/{one.name}/{split}", one.envelope(split), split)
 
     def _array(self, dataset: Dataset, name: str) -> Finding:
         file = f"sealed/{paths.array_file(name)}"

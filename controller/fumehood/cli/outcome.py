@@ -59,6 +59,26 @@ def document(done: Session) -> dict[str, Any]:
         ],
         "journal_head": run.head,
         "final": _score(run.final.score) | {"opening": run.final.opening} if run.final else None,
+        "baselines": _baselines(run) if run.baselines else None,
+    }
+
+
+def _baselines(run: Run) -> dict[str, Any]:
+    """What plain scikit-learn reaches; ``test`` and ``comparison`` (winner less baseline) are those of the best one."""
+    known, tested = run.baselines, run.baseline_final
+    return {
+        "results": [
+            {
+                "name": one.name,
+                "label": one.label,
+                "failure": one.failure or None,
+                "validation": _score(one.score) if one.score else None,
+            }
+            for one in (known.results if known else ())
+        ],
+        "best": known.best if known else None,
+        "test": _score(tested.score) if tested else None,
+        "comparison": tested.comparison.model_dump(mode="json") if tested else None,
     }
 
 

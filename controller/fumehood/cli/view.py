@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Literal, Self, TextIO
 
 from fumehood.progress import Progress, Role, RoomState
 from fumehood.records import Iteration, Plan, Run, Verdict
-from fumehood.report import tables, words
+from fumehood.report import tables, words, worth
 from fumehood.report.conclusion import conclusion
 from fumehood.text import plain
 
@@ -44,6 +44,8 @@ def print_summary(run: Run, directory: Path, stream: TextIO) -> None:
         console.print()
     found = conclusion(run)
     console.print(Text(plain(found.headline, 80), style="bold") + Text(f": {plain(found.sentence)}", style="not bold"))
+    if beside := worth.line(run):
+        console.print(Text(plain(beside)))
     for note in found.notes:
         console.print(Text(plain(note), style="dim"))
     console.print()

@@ -23,6 +23,8 @@ class ReportPaths:
     registry: Path
     evaluations: tuple[Path, ...]
     final: Path | None
+    baselines: Path | None
+    """None until they were fitted."""
 
 
 def write(run: Run, directory: Path) -> ReportPaths:
@@ -34,12 +36,14 @@ def write(run: Run, directory: Path) -> ReportPaths:
     reports, experiments = directory / "reports", directory / "experiments"
     evaluations = experiments / "evaluations"
     final = registry.final(run.final) if run.final else None
+    baselines = registry.baselines(run)
     return ReportPaths(
         registry=write_text(experiments / "registry.json", registry.registry(run)),
         evaluations=tuple(
             write_text(evaluations / f"{one.number:03d}.json", registry.evaluation(one)) for one in run.iterations
         ),
         final=write_text(evaluations / "final.json", final) if final else None,
+        baselines=write_text(evaluations / "baselines.json", baselines) if baselines else None,
         research_summary=write_text(reports / "research_summary.md", markdown.research_summary(run)),
         statistical_analysis=write_text(reports / "statistical_analysis.md", markdown.statistical_analysis(run)),
         html=write_text(reports / "report.html", html.page(run)),

@@ -15,7 +15,7 @@ from markupsafe import Markup
 
 from fumehood import text
 from fumehood.records import Run
-from fumehood.report import commands, conclusion, methods, tables, words
+from fumehood.report import commands, conclusion, methods, tables, words, worth
 
 
 def fill(template: str, sink: str, **values: Any) -> str:
@@ -47,6 +47,8 @@ def context(run: Run) -> dict[str, Any]:
         "stopped": words.STOPPED.get(run.stopped_because, "") if run.stopped_because else "",
         "methods": methods.intervals(run),
         "commands": _commands(run),
+        "worth": worth.line(run),
+        "baselines": run.baselines.results if run.baselines else (),
     }
 
 

@@ -36,6 +36,16 @@ def evaluation(iteration: Iteration) -> str:
     )
 
 
+def baselines(run: Run) -> str | None:
+    """``experiments/evaluations/baselines.json``: what plain scikit-learn reaches; None where none was fitted."""
+    if run.baselines is None:
+        return None
+    tested = run.baseline_final
+    return _document(
+        baselines=run.baselines.model_dump(mode="json"), test=tested.model_dump(mode="json") if tested else None
+    )
+
+
 def final(sealed: Sealed) -> str:
     """``experiments/evaluations/final.json``: the winner on the sealed test set."""
     return _document(
