@@ -68,7 +68,7 @@ def test_the_most_common_size_is_taken_and_the_others_are_counted(room, tmp_path
     files["dog/000.png"] = image_files.encoded(image_files.pixels(1, 20, 30)[0])
     reply = put(room, tmp_path, files).accept(ImageFolderSource()).reply
     assert reply.input_shape == (1, 8, 8)
-    assert "1 images of another size were brought to 8 x 8." in reply.facts.notes
+    assert "1 image of another size, brought to 8 x 8." in reply.facts.notes
 
 
 def test_a_size_can_be_asked_for(room, tmp_path):
@@ -180,7 +180,7 @@ def test_an_image_that_unpacks_to_too_many_pixels_is_not_decoded(room, tmp_path)
 
 def test_files_that_were_passed_over_are_counted(room, tmp_path):
     reply = put(room, tmp_path, image_files.classes_of_images(10)).accept(ImageFolderSource(ignored=3)).reply
-    assert "3 files whose names are not those of images were passed over." in reply.facts.notes
+    assert "3 files beside them, not named as images are, passed over." in reply.facts.notes
 
 
 def test_new_images_are_brought_to_what_the_model_reads(room, tmp_path):

@@ -169,11 +169,15 @@ def _notes(source: ImageFolderSource, found: Found, shape: tuple[int, int, int])
         share = f"{len(found.bad)} of {len(found.names)} images"
         notes.append(f"{share} could not be used and were left out: {_listed(found)}.")
     if source.ignored:
-        notes.append(f"{source.ignored} files whose names are not those of images were passed over.")
+        notes.append(f"{_count(source.ignored, 'file')} beside them, not named as images are, passed over.")
     other = sum((h.height, h.width) != shape[1:] for i, h in found.headers.items() if i not in found.bad)
     if other:
-        notes.append(f"{other} images of another size were brought to {shape[2]} x {shape[1]}.")
+        notes.append(f"{_count(other, 'image')} of another size, brought to {shape[2]} x {shape[1]}.")
     return tuple(notes)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 # ---- their pixels --------------------------------------------------------------------------------------------------
