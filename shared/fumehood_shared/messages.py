@@ -140,7 +140,51 @@ class CsvSource(Message):
     """Said by the user; needed for integer targets with more than 20 values."""
 
 
-Source = Annotated[BuiltinSource | CsvSource, Field(discriminator="kind")]
+class ImageFormat(StrEnum):
+    """How the files of a public image set are written. What each looks like: ``fumehood_runner.prepare.image_sets``."""
+
+    IDX = "idx"
+    EMNIST = "emnist"
+    CIFAR10 = "cifar10"
+    CIFAR100 = "cifar100"
+    SVHN = "svhn"
+    STL10 = "stl10"
+
+
+class ImageSetSource(Message):
+    """A public image set in the files it is published as, which lie under ``in/raw/`` by their own names."""
+
+    kind: Literal["image_set"] = "image_set"
+    format: ImageFormat
+    part: Annotated[str, Field(max_length=40)] = ""
+    """Which of an archive's sets; EMNIST only."""
+    classes: Row[str] = Field(default=())
+    """In the order of their indices; empty where the files name them."""
+
+
+class ImageFolderSource(Message):
+    """Images packed into ``in/raw/images.tar``, each as ``PART/CLASS/NAME``.
+
+    ``PART`` is one of ``ImagePart``. New images to predict have the class ``-``.
+    """
+
+    kind: Literal["image_folder"] = "image_folder"
+    size: Annotated[int, Field(ge=2, le=4096)] | None = None
+    """Height and width to bring all images to; None is the most common size among them."""
+    ignored: Count = 0
+    """Files beside them whose names are not those of images."""
+
+
+class ImagePart(StrEnum):
+    """Which split an image belongs to by the folder it lies in; ``all`` leaves it to the loader."""
+
+    ALL = "all"
+    TRAIN = "train"
+    VALIDATION = "validation"
+    TEST = "test"
+
+
+Source = Annotated[BuiltinSource | CsvSource | ImageSetSource | ImageFolderSource, Field(discriminator="kind")]
 
 
 class PrepareRequest(Message):
@@ -220,6 +264,8 @@ class RefusalKind(StrEnum):
     BAD_TARGET = "bad_target"
     NO_FEATURES = "no_features"
     WRONG_COLUMNS = "wrong_columns"
+    BAD_IMAGES = "bad_images"
+    CLASS_MISSING = "class_missing"
 
 
 class Refusal(Message):

@@ -15,6 +15,9 @@ SOURCE = "model.py"
 RAW = "raw"
 """Folder under ``in/`` with the raw files of a data set; prepare rooms only."""
 
+IMAGES = "images.tar"
+"""In the raw folder: the images of a folder, packed."""
+
 RESULT = "result.json"
 HANDED_OVER = "handed-over.json"
 """Beside the heads of the files of a hand-over volume: what the whole files are."""

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn import datasets
 
-from fumehood.data import catalog
+from fumehood.data import catalog, specs
 from fumehood_shared.messages import InputKind, Task
 
 pytestmark = pytest.mark.unit
@@ -30,5 +30,5 @@ def test_names_are_found_exactly_and_only_so():
 
 
 def test_every_name_stays_in_a_suggestion():
-    assert sorted(catalog.nearest_first("dibaetes")) == sorted(catalog.names())
-    assert catalog.nearest_first("dibaetes")[0] == "diabetes"
+    assert sorted(specs.nearest_first("dibaetes", catalog.names())) == sorted(catalog.names())
+    assert specs.nearest_first("dibaetes", catalog.names())[0] == "diabetes"

@@ -16,6 +16,7 @@ from fumehood_shared.messages import (
     PrepareReply,
     PrepareRequest,
     Refusal,
+    Source,
     Task,
 )
 
@@ -45,6 +46,28 @@ class Room:
         data = content.encode() if isinstance(content, str) else content
         (raw / "data.csv").write_bytes(data)
         return self
+
+    def put_files(self, files: dict[str, bytes]) -> "Room":
+        raw = self.root / paths.IN / paths.RAW
+        raw.mkdir(parents=True, exist_ok=True)
+        (self.root / paths.OUT).mkdir(exist_ok=True)
+        for name, content in files.items():
+            (raw / name).write_bytes(content)
+        return self
+
+    def reply_to(self, source: Source, **settings) -> PrepareReply | Refusal:
+        return prepare(_request(source, **settings), self.root)
+
+    def accept(self, source: Source, **settings) -> Prepared:
+        return self._accepted(self.reply_to(source, **settings))
+
+    def encode_as(self, source: Source, encoding: Encoding) -> EncodeReply | Refusal:
+        return encode(EncodeRequest(source=source, encoding=encoding, deadline_s=60.0), self.root)
+
+    def encoded_as(self, source: Source, encoding: Encoding) -> np.ndarray:
+        reply = self.encode_as(source, encoding)
+        assert isinstance(reply, EncodeReply), reply
+        return read(self.root / paths.OUT, "inputs", reply)
 
     def ask(self, target: str = "y", task: Task | None = None, **settings) -> PrepareReply | Refusal:
         return prepare(_request(CsvSource(target=target, task=task), **settings), self.root)

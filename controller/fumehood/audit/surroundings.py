@@ -144,7 +144,7 @@ def raw_data(state: State) -> Iterator[Finding]:
         return
     try:
         spec = specs.parse(dataset.spec, int(state.limits().raw_data))
-        now = source_digest(spec, {name: seal.file_digest(path) for name, path in spec.files})
+        now = source_digest(spec, spec.file_digests())
     except (FumehoodError, OSError) as error:
         why = error.what if isinstance(error, FumehoodError) else error.strerror
         yield not_checked(Group.DATA, "where they came from", f"cannot be read here: {why}")

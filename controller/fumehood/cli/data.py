@@ -1,6 +1,8 @@
-"""``fumehood data``: which data sets can be named, and what is in one."""
+"""``fumehood data``: which data sets can be named, what is in one, and bringing public ones here."""
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -9,16 +11,21 @@ from fumehood.cli.options import AS_JSON, VERBOSE
 
 if TYPE_CHECKING:
     from fumehood.data.catalog import Entry
+    from fumehood.data.fetch import Watcher
+    from fumehood.data.published import ImageSet
     from fumehood.data.specs import DataSpec
+    from fumehood.data.store import FileState
     from fumehood_shared.messages import PrepareReply
 
 SHOWN = 30
 """Classes or columns that are listed for people; the rest is counted."""
 
+FILES = {"a CSV file": "csv:PATH#target=COLUMN", "a folder of images": "imagefolder:PATH"}
+
 
 @click.group()
 def data() -> None:
-    """Look at data sets."""
+    """Look at data sets, and fetch public ones."""
 
 
 @data.command("list")
@@ -26,16 +33,96 @@ def data() -> None:
 def list_(as_json: bool) -> None:
     """List the data sets that can be named, and how to name a file."""
     from fumehood.cli import emit
-    from fumehood.data import catalog
+    from fumehood.data import catalog, published, store
 
+    public = {each: store.states(each) for each in published.image_sets()}
     if as_json:
-        emit(
-            {"data": [entry.model_dump(mode="json") for entry in catalog.BUILTIN], "files": ["csv:PATH#target=COLUMN"]}
-        )
+        builtin = [entry.model_dump(mode="json") for entry in catalog.BUILTIN]
+        emit({"data": builtin, "public": [_public(*each) for each in public.items()], "files": list(FILES.values())})
         return
     for entry in catalog.BUILTIN:
         click.echo(f"{entry.name:14} {entry.task.value:15} {entry.rows:6} rows  {entry.summary}")
-    click.echo(f"{'a CSV file':14} csv:PATH#target=COLUMN")
+    for each, states in public.items():
+        click.echo(f"{each.name:14} {_here(each, states):15} {each.rows:6} rows  {each.summary}")
+    for what, form in FILES.items():
+        click.echo(f"{what:31} {form}")
+
+
+@data.command()
+@click.argument("names", nargs=-1, required=True, metavar="NAME...")
+@VERBOSE
+@AS_JSON
+def fetch(names: tuple[str, ...], verbose: bool, as_json: bool) -> None:  # noqa: ARG001  # verbose is read by ``cli.main``
+    """Download public data sets, checked and resumable. FUMEHOOD_DATA_DIR says where to."""
+    from fumehood.cli import emit
+    from fumehood.data import fetch as fetching
+    from fumehood.data import store
+
+    wanted = [_published(name) for name in dict.fromkeys(names)]
+    for each in wanted:
+        with _watched(quiet=as_json) as watch:
+            brought = fetching.fetch(each, watch)
+        if not as_json:
+            done = f"fetched {len(brought)} of {len(each.files)} files" if brought else "nothing to fetch"
+            click.echo(f"{each.name}: {done}, all verified, in {store.folder(each)}", err=True)
+    if as_json:
+        emit({"data": [_public(each, store.states(each)) for each in wanted]})
+
+
+def _published(name: str) -> "ImageSet":
+    from fumehood import text
+    from fumehood.data import catalog, published, specs
+    from fumehood.errors import UsageError
+
+    if found := published.find(name):
+        return found
+    if catalog.find(name):
+        raise UsageError(f"{name} needs no download: it is in the sandbox image.", f"fumehood data describe {name}")
+    known = ", ".join(specs.nearest_first(name, [each.name for each in published.image_sets()]))
+    raise UsageError(f"There is no data set called '{text.plain(name, 60)}' to fetch.", f"There are: {known}.")
+
+
+@contextmanager
+def _watched(*, quiet: bool) -> "Iterator[Watcher | None]":
+    """A progress bar for each file, on a terminal."""
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+
+    console = Console(stderr=True)
+    if quiet or not console.is_terminal:
+        yield None
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    with Progress(*columns, TimeRemainingColumn(), console=console) as bars:
+        tasks: dict[str, Any] = {}
+
+        def watch(name: str, have: int, total: int | None) -> None:
+            if name not in tasks:
+                tasks[name] = bars.add_task(name, total=total)
+            bars.update(tasks[name], completed=have, total=total)
+
+        yield watch
+
+
+def _here(each: "ImageSet", states: "Mapping[str, FileState]") -> str:
+    """How much of it is on this machine, in at most 15 characters."""
+    from fumehood.data.store import FileState
+
+    if all(state is FileState.READY for state in states.values()):
+        return "fetched"
+    if all(state is FileState.MISSING for state in states.values()):
+        return f"{each.megabytes:.0f} MB to fetch"
+    return "incomplete"
+
+
+def _public(each: "ImageSet", states: "Mapping[str, FileState]") -> dict[str, Any]:
+    from fumehood.data import store
+
+    files = [
+        {"name": f.name, "state": states[f.name].value, "checksum": f"{f.algorithm}:{f.checksum}"} for f in each.files
+    ]
+    facts = each.model_dump(mode="json", include={"name", "rows", "classes", "summary", "citation", "megabytes"})
+    return {**facts, "input_shape": each.shape, "folder": str(store.folder(each)), "files": files}
 
 
 @data.command()
@@ -43,19 +130,10 @@ def list_(as_json: bool) -> None:
 @VERBOSE
 @AS_JSON
 def describe(spec: str, verbose: bool, as_json: bool) -> None:  # noqa: ARG001  # verbose is read by ``cli.main``
-    """Say what is in a data set. A file is read in a sealed room, as a run would."""
-    from fumehood import policy
+    """Say what is in a data set. Files are read in a sealed room, as a run would."""
     from fumehood.cli import emit
-    from fumehood.data import catalog, specs
 
-    limits = policy.load("standard")
-    parsed = specs.parse(spec, int(limits.raw_data))
-    entry = catalog.find(parsed.text) if not parsed.files else None
-    if entry is not None:
-        document, lines = entry.model_dump(mode="json"), _entry_lines(entry)
-    else:
-        reply = _prepared(parsed, limits)
-        document, lines = _document(parsed, reply), _reply_lines(reply)
+    document, lines = _described(spec)
     if as_json:
         emit(document)
         return
@@ -63,8 +141,26 @@ def describe(spec: str, verbose: bool, as_json: bool) -> None:  # noqa: ARG001  
         click.echo(line)
 
 
+def _described(spec: str) -> tuple[dict[str, Any], Iterator[str]]:
+    """A JSON document and the same for people. What was not fetched is described by the catalogue."""
+    from fumehood import policy
+    from fumehood.data import catalog, image_specs, specs, store
+    from fumehood.data.store import FileState
+
+    public = image_specs.image_set(spec)
+    if public and (states := store.states(public)) and FileState.READY not in states.values():
+        return _public(public, states), _public_lines(public)
+    limits = policy.load("standard")
+    parsed = specs.parse(spec, int(limits.raw_data))
+    entry = catalog.find(parsed.text) if not parsed.files else None
+    if entry is not None:
+        return entry.model_dump(mode="json"), _entry_lines(entry)
+    reply = _prepared(parsed, limits)
+    return _document(parsed, reply), chain(_public_head(public) if public else (), _reply_lines(reply))
+
+
 def _prepared(spec: "DataSpec", limits: Any) -> "PrepareReply":
-    """What our loader makes of the file, in a prepare room; the arrays are thrown away."""
+    """What our loader makes of the files, in a prepare room; the arrays are thrown away."""
     import secrets
     import tempfile
     from pathlib import Path
@@ -118,6 +214,23 @@ def _entry_lines(entry: "Entry") -> Iterator[str]:
     if entry.classes:
         yield _line("classes", ", ".join(entry.classes))
     yield _line("source", entry.citation)
+
+
+def _public_head(each: "ImageSet") -> Iterator[str]:
+    yield f"{each.name}: {each.summary}"
+    yield _line("source", each.citation)
+
+
+def _public_lines(each: "ImageSet") -> Iterator[str]:
+    from fumehood.data import store
+
+    yield from _public_head(each)
+    yield _line("rows", str(each.rows))
+    yield _line("inputs", f"image, {' x '.join(str(n) for n in each.shape)}")
+    if each.classes:
+        yield _line("classes", ", ".join(each.classes))
+    yield _line("files", f"not here; fumehood data fetch {each.name} brings {each.megabytes:.0f} MB")
+    yield _line("or", store.by_hand(each))
 
 
 def _reply_lines(reply: "PrepareReply") -> Iterator[str]:

@@ -1,6 +1,5 @@
 """The data sets that can be named without a file: static facts for people, checked against scikit-learn by a test."""
 
-from difflib import get_close_matches
 from typing import Final
 
 from fumehood.records import Record
@@ -93,9 +92,3 @@ def names() -> tuple[str, ...]:
 def find(name: str) -> Entry | None:
     """The entry called exactly ``name``."""
     return next((entry for entry in BUILTIN if entry.name == name), None)
-
-
-def nearest_first(wanted: str) -> tuple[str, ...]:
-    """All names, those that resemble ``wanted`` first."""
-    close = get_close_matches(wanted.casefold().replace("-", "_"), names(), n=3, cutoff=0.5)
-    return (*close, *(name for name in names() if name not in close))

@@ -3,23 +3,28 @@
     digits                                       a built-in set (``catalog``)
     csv:PATH#target=COLUMN                       a CSV file with a header
     csv:PATH#target=COLUMN&task=regression       the same, its task said
+    cifar10, imagefolder:PATH#size=32            images (``image_specs``)
 
 Values of options are percent-decoded (%26 is an ampersand in a column's name). A path may hold a '#': the options
 start at the last ``#target=``. Files are looked at (is it there, how large is it) and never parsed: whether the column
 exists is found out in the prepare room.
 """
 
+import hashlib
 import os
 import stat
+from collections.abc import Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Final
 from urllib.parse import unquote
 
-from fumehood.data import catalog
+from fumehood.data import catalog, image_specs, published
+from fumehood.data.folder import PackedFolder
 from fumehood.errors import DataError
 from fumehood.records import Record
 from fumehood.text import plain
+from fumehood.whole_file import whole_file
 from fumehood_shared.messages import BuiltinSource, CsvSource, Source, Task
 
 CSV_FILE: Final = "data.csv"
@@ -39,8 +44,12 @@ class DataSpec(Record):
     text: str
     """As the user wrote it."""
     source: Source
-    files: tuple[tuple[str, Path], ...] = ()
-    """Name in the room's raw folder, and the absolute path on this machine."""
+    files: tuple[tuple[str, Path | PackedFolder], ...] = ()
+    """Name in the room's raw folder, and the absolute path on this machine, or the folder that becomes a file there."""
+
+    def file_digests(self) -> dict[str, str]:
+        """SHA-256 of each file, by name, as the room would get them now."""
+        return {name: _digest(content) for name, content in self.files}
 
 
 def parse(text: str, max_bytes: int | None = None) -> DataSpec:
@@ -59,18 +68,28 @@ def for_new_rows(text: str, max_bytes: int | None = None) -> DataSpec:
 def _parse(text: str, max_bytes: int | None, *, target_needed: bool) -> DataSpec:
     if not text.strip():
         raise DataError("The data specification is empty.", _what_there_is())
+    if wanted := image_specs.image_set(text):
+        source = image_specs.set_source(text, wanted)
+        return DataSpec(text=text, source=source, files=image_specs.set_files(wanted, max_bytes))
     scheme, colon, rest = text.strip().partition(":")
+    if scheme == "imagefolder" and colon:
+        folder_source, files = image_specs.folder_source(rest, max_bytes, classes_needed=target_needed)
+        return DataSpec(text=text, source=folder_source, files=files)
     if not colon:
         return DataSpec(text=text, source=BuiltinSource(name=_builtin_name(scheme)))
     if scheme != "csv":
         raise DataError(f"There is no kind of data called '{plain(scheme, 60)}:'.", _what_there_is())
     path_text, options = _split_options(rest)
-    source = _csv_source(options, target_needed=target_needed)
-    return DataSpec(text=text, source=source, files=((CSV_FILE, _usable_file(path_text, max_bytes)),))
+    csv_source = _csv_source(options, target_needed=target_needed)
+    return DataSpec(text=text, source=csv_source, files=((CSV_FILE, _usable_file(path_text, max_bytes)),))
 
 
 def _what_there_is() -> str:
-    return f"Name a built-in set ({', '.join(catalog.names())}) or a file ({_CSV_FORM})."
+    fetched = ", ".join(each.name for each in published.image_sets())
+    return (
+        f"Name a built-in set ({', '.join(catalog.names())}), one that can be fetched ({fetched}), a file "
+        f"({_CSV_FORM}) or a folder of images ({image_specs.FOLDER_FORM})."
+    )
 
 
 def _builtin_name(name: str) -> str:
@@ -79,8 +98,9 @@ def _builtin_name(name: str) -> str:
     shown = plain(name, 60)
     if name.lower().partition("#")[0].endswith((".csv", ".tsv", ".txt")):
         raise DataError(f"'{shown}' is not the name of a data set.", f"For a file, write {_CSV_FORM}.")
-    known = ", ".join(catalog.nearest_first(name))
-    raise DataError(f"There is no data set called '{shown}'.", f"There are: {known}. For a file, write {_CSV_FORM}.")
+    known = ", ".join(nearest_first(name, (*catalog.names(), *(each.name for each in published.image_sets()))))
+    hint = f"There are: {known}. For a file, write {_CSV_FORM}; for images, {image_specs.FOLDER_FORM}."
+    raise DataError(f"There is no data set called '{shown}'.", hint)
 
 
 # ---- options -------------------------------------------------------------------------------------------------------
@@ -136,6 +156,12 @@ def _task(options: dict[str, str]) -> Task | None:
         raise DataError(f"Unknown task '{plain(options['task'], 60)}'.", f"Write {known}.") from error
 
 
+def nearest_first(wanted: str, names: Sequence[str]) -> tuple[str, ...]:
+    """``names``, those that resemble ``wanted`` first."""
+    close = get_close_matches(wanted.casefold().replace("-", "_"), names, n=3, cutoff=0.5)
+    return (*close, *(name for name in names if name not in close))
+
+
 # ---- the file ------------------------------------------------------------------------------------------------------
 
 
@@ -152,6 +178,14 @@ def _usable_file(path_text: str, max_bytes: int | None) -> Path:
             "Use fewer rows or columns, or a policy that gives the prepare room more.",
         )
     return path
+
+
+def _digest(content: Path | PackedFolder) -> str:
+    digest = hashlib.sha256()
+    with whole_file(content) if isinstance(content, Path) else content.opened() as (_, pieces):
+        for piece in pieces:
+            digest.update(piece)
+    return digest.hexdigest()
 
 
 def _absolute(path_text: str) -> Path:

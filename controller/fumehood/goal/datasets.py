@@ -14,6 +14,7 @@ _DATA = (
     ("emnist", r"emnist"),
     ("qmnist", r"qmnist"),
     ("mnist", r"mnist"),
+    ("stl10", r"stl[- _]?10"),
     ("svhn", r"svhn|street[- ]view house numbers"),
     ("imagenet", r"imagenet(?:-?1k)?"),
     ("breast_cancer", r"breast[- _]?cancer"),

@@ -54,6 +54,7 @@ def _write(folder: Path, name: str, spec: ArraySpec, dtype: str, blocks: Iterabl
     except OSError as error:
         if error.errno not in _FULL:
             raise
+        path.unlink()  # the refusal itself needs room
         raise Refused(
             RefusalKind.NOT_READABLE,
             f"The encoded data does not fit the room's volume: {name} alone is {spec.nbytes / 2**20:.1f} MiB. "

@@ -5,32 +5,16 @@ name, so an index may differ from scikit-learn's own (breast_cancer: benign is 0
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn import datasets
 
-from fumehood_runner.prepare.cells import NumberCells, Rows, Table
+from fumehood_runner.prepare.cells import NumberCells, Table
+from fumehood_runner.prepare.images import Images
 from fumehood_runner.prepare.refusals import Refused, nearest_first, shown
 from fumehood_runner.prepare.target import Target
 from fumehood_shared.messages import RefusalKind, Task
-
-
-@dataclass(frozen=True)
-class Images:
-    """``pixels``: float32, N x C x H x W."""
-
-    pixels: NDArray[np.float32]
-
-    @property
-    def rows(self) -> int:
-        return len(self.pixels)
-
-    def pick(self, rows: Rows) -> "Images":
-        return Images(self.pixels[rows])
-
 
 Features = Table | Images
 

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fumehood_runner.prepare.cells import Cells, Floats, NumberCells, Rows, Table, TextCells
+from fumehood_runner.prepare.images import Pixels
 from fumehood_runner.prepare.refusals import Refused, fitting, listing, shown
 from fumehood_shared.messages import CategoryColumn, Column, ImageEncoding, NumberColumn, RefusalKind, TabularEncoding
 
@@ -108,12 +109,14 @@ def _fit_text(cells: TextCells, notes: Notes) -> CategoryColumn | None:
     return CategoryColumn(name=cells.name, values=tuple(sorted(value for _, value in by_count[:_MOST_VALUES])))
 
 
-def fit_images(images: Block, train: Rows) -> ImageEncoding:
-    """Per-channel mean and std over the training images; ``images`` is N x C x H x W."""
-    picked = images[train].astype(np.float64)
-    mean = picked.mean(axis=(0, 2, 3))
-    std = np.maximum(picked.std(axis=(0, 2, 3)), _STD_FLOOR)
+def fit_images(images: Pixels, train: Rows) -> ImageEncoding:
+    """Per-channel mean and std over the training images, N x C x H x W; as floats only a block is in memory."""
     _, channels, height, width = images.shape
+    blocks = list(_blocks(train, channels * height * width))
+    pixels = len(train) * height * width
+    mean = sum(images[block].sum(axis=(0, 2, 3), dtype=np.float64) for block in blocks) / pixels
+    spread = sum(np.square(images[block] - mean.reshape(-1, 1, 1)).sum(axis=(0, 2, 3)) for block in blocks)
+    std = np.maximum(np.sqrt(spread / pixels), _STD_FLOOR)
     return ImageEncoding(shape=(channels, height, width), mean=tuple(mean.tolist()), std=tuple(std.tolist()))
 
 
@@ -133,7 +136,7 @@ def table_blocks(encoding: TabularEncoding, table: Table, rows: Rows) -> Iterato
         yield np.concatenate(parts, axis=1)
 
 
-def image_blocks(encoding: ImageEncoding, images: Block, rows: Rows) -> Iterator[Block]:
+def image_blocks(encoding: ImageEncoding, images: Pixels, rows: Rows) -> Iterator[Block]:
     """Encoded ``rows`` of ``images`` (N x C x H x W), in blocks of B x C x H x W."""
     mean = np.array(encoding.mean).reshape(-1, 1, 1)
     std = np.array(encoding.std).reshape(-1, 1, 1)

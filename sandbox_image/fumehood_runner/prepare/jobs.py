@@ -5,10 +5,11 @@ from typing import TypeVar
 
 import numpy as np
 
-from fumehood_runner.prepare import arrays, builtin, csvfile, encoders, memory
+from fumehood_runner.prepare import arrays, builtin, csvfile, encoders, image_folder, image_sets, memory
 from fumehood_runner.prepare import split as splitting
-from fumehood_runner.prepare.builtin import Features, Images
+from fumehood_runner.prepare.builtin import Features
 from fumehood_runner.prepare.cells import NumberCells, Rows, Table
+from fumehood_runner.prepare.images import Images
 from fumehood_runner.prepare.refusals import Refused, fitting, listing, shown
 from fumehood_runner.prepare.target import Target, check_classes, quantile_bins, separate
 from fumehood_shared import caps, json_tokens, paths
@@ -16,16 +17,18 @@ from fumehood_shared.messages import (
     ArraySpec,
     BuiltinSource,
     CategoryColumn,
-    CsvSource,
     DataFacts,
     EncodeReply,
     EncodeRequest,
     Encoding,
     ImageEncoding,
+    ImageFolderSource,
+    ImageSetSource,
     InputKind,
     PrepareReply,
     PrepareRequest,
     RefusalKind,
+    Source,
     TabularEncoding,
     TargetEncoding,
     Task,
@@ -45,9 +48,9 @@ def run_prepare(request: PrepareRequest, exchange: Path) -> PrepareReply:
     features, target, dropped = _load(request.source, exchange)
     check_classes(target)
     if request.subset is not None and request.subset < features.rows:
-        chosen = splitting.subset(_strata(target), request.split_seed, request.subset)
+        chosen = splitting.subset(_within_parts(features, target), request.split_seed, request.subset)
         features, target = features.pick(chosen), target.pick(chosen)
-    split = splitting.split(_strata(target), request.split_seed, request.validation_fraction, request.test_fraction)
+    split = _split(features, target, request)
     encoding, notes = _fit(features, split.train)
     specs = _specs(target.task, encoding, split)
     repeated = _write_splits(exchange / paths.OUT, features, target, encoding, split, specs)
@@ -65,11 +68,41 @@ def run_prepare(request: PrepareRequest, exchange: Path) -> PrepareReply:
     )
 
 
-def _load(source: BuiltinSource | CsvSource, exchange: Path) -> tuple[Features, Target, int]:
+def _load(source: Source, exchange: Path) -> tuple[Features, Target, int]:
     """Features and targets of the rows that have a target, and how many have none."""
     if isinstance(source, BuiltinSource):
         return (*builtin.load(source.name), 0)
+    if isinstance(source, ImageSetSource):
+        return (*image_sets.load(source, exchange / paths.IN / paths.RAW), 0)
+    if isinstance(source, ImageFolderSource):
+        return (*image_folder.load(source, exchange / paths.IN / paths.RAW), 0)
     return separate(csvfile.read_csv(_csv(exchange)), source)
+
+
+def _split(features: Features, target: Target, request: PrepareRequest) -> splitting.Split:
+    """The data's own split where it has one. Refuses one that lacks a class somewhere."""
+    how = (request.split_seed, request.validation_fraction, request.test_fraction)
+    if not isinstance(features, Images) or features.parts is None:
+        return splitting.split(_strata(target), *how)
+    split = splitting.keep_official(_strata(target), features.parts, *how)
+    for name in splitting.SPLITS:
+        counts = target.pick(split.rows(name)).class_counts()
+        if lacking := [label for label, count in counts.items() if not count]:
+            raise Refused(
+                RefusalKind.CLASS_MISSING,
+                f"No {name} image is of {len(lacking)} of the {len(counts)} classes: {listing(lacking)}. Every "
+                "class needs images in each part; where validation or test are drawn from training, three there.",
+            )
+    return split
+
+
+def _within_parts(features: Features, target: Target) -> Rows:
+    """Strata, apart for each official split."""
+    strata = _strata(target)
+    if not isinstance(features, Images) or features.parts is None:
+        return strata
+    found: Rows = np.unique(strata * len(splitting.SPLITS) + features.parts, return_inverse=True)[1]
+    return found
 
 
 def _csv(exchange: Path) -> Path:
@@ -84,7 +117,7 @@ def _strata(target: Target) -> Rows:
 
 def _fit(features: Features, train: Rows) -> tuple[Encoding, tuple[str, ...]]:
     if isinstance(features, Images):
-        return encoders.fit_images(features.pixels, train), ()
+        return encoders.fit_images(features.pixels, train), features.notes
     encoding, notes = encoders.fit_table(features, train)
     return encoding, (*features.notes, *notes, *encoders.odd_cells(encoding, features))
 
@@ -220,6 +253,11 @@ def _new_rows(request: EncodeRequest, exchange: Path) -> tuple[Features, list[st
     if isinstance(request.source, BuiltinSource):
         features, _ = builtin.load(request.source.name)
         return _fitting_features(features, request.encoding, target="")
+    if isinstance(request.source, ImageSetSource):
+        images, _ = image_sets.load(request.source, exchange / paths.IN / paths.RAW)
+        return _fitting_features(images, request.encoding, target="")
+    if isinstance(request.source, ImageFolderSource):
+        return image_folder.load_new(exchange / paths.IN / paths.RAW, request.encoding), []
     features = csvfile.read_csv(_csv(exchange), as_text=_text_columns(request.encoding))
     if not features.rows:
         raise Refused(

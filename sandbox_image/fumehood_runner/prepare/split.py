@@ -52,6 +52,22 @@ def split(strata: Rows, seed: int, validation_fraction: float, test_fraction: fl
     return Split(np.flatnonzero(~in_test & ~in_validation), np.flatnonzero(in_validation), np.flatnonzero(in_test))
 
 
+def keep_official(
+    strata: Rows, parts: NDArray[np.int8], seed: int, validation_fraction: float, test_fraction: float
+) -> Split:
+    """Rows stay in the splits ``parts`` says (N, index into ``SPLITS``); what no row is in is taken from training.
+
+    The fractions are of the official training part, and its rows are drawn as in ``split``.
+    """
+    official = [np.flatnonzero(parts == index) for index in range(len(SPLITS))]
+    train, validation, test = official
+    if len(validation) and len(test):
+        return Split(train, validation, test)
+    drawn = split(strata[train], seed, validation_fraction, test_fraction)
+    taken = [validation if len(validation) else train[drawn.validation], test if len(test) else train[drawn.test]]
+    return Split(np.setdiff1d(train, np.concatenate(taken)), *taken)
+
+
 def subset(strata: Rows, seed: int, size: int) -> Rows:
     """Sorted indices of ``size`` of the N rows, every stratum in its proportion and with at least three rows."""
     counts = np.bincount(strata)
