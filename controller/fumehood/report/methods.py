@@ -17,7 +17,9 @@ _SOURCES = {
         "the mean is estimated from the mean squares over seeds, over examples and of the rest (Searle, Casella and "
         "McCulloch, Variance Components, 1992). The half-width takes Student's t with S - 1 degrees of freedom for the "
         "seeds' part and N - 1 for the examples' part, each part with its own quantile (modified large-sample method, "
-        "Graybill and Wang, 1980)."
+        "Graybill and Wang, 1980), less the share of the rest that both hold. Simulated coverage at level 0.95: 0.93 "
+        "to 0.98 for accuracies, up to 0.99 where only a few errors are expected in all, and as little as 0.86 where "
+        "the standard deviation over seeds is several times the mean error rate."
     ),
     "examples only": (
         "Covers the choice of examples and nothing else: there was one seed, or the seeds' predictions could not be "
@@ -53,7 +55,7 @@ _SOURCES = {
 _SCALES = {
     "score": (
         "Kept inside 0 to 1 by Wilson's score interval with the effective number of examples that the variance implies "
-        "(Dean and Pagano, 2015)."
+        "(Dean and Pagano, 2015), and with the seeds' spread taken to be constant on the log-odds scale."
     ),
     "log": "Computed on the logarithm (delta method), so that it stays above 0.",
     "log_gap": "Computed on the logarithm of the distance to the best possible value (delta method).",
