@@ -6,7 +6,9 @@ import pytest
 
 from fumehood import report
 from fumehood.records import Mistake, Run
+from fumehood.report import methods
 from fumehood.report.conclusion import conclusion, public_labels, shrinkage
+from fumehood.text import plain
 from report import factories
 
 pytestmark = pytest.mark.unit
@@ -148,6 +150,14 @@ def test_many_classes_show_their_worst_mistakes_instead_of_a_matrix(tmp_path):
     assert "| 3 | 4 | 7 | 0.123 | [0.061, 0.561] |" in paths.statistical_analysis.read_text()
     assert "[0.061, 0.561]" in paths.html.read_text()
     assert 'class="heat"' not in paths.html.read_text()
+
+
+def test_descriptions_of_methods_are_shown_whole(tmp_path):
+    names = [f"{source}, {scale}" for source in methods._SOURCES for scale in methods._SCALES]
+    assert all(len(plain(part)) == len(part) for name in names for part in methods.describe(name))
+    paths = report.write(factories.good_run(), tmp_path)
+    assert "several times the mean error rate." in paths.statistical_analysis.read_text()
+    assert "several times the mean error rate.</dd>" in paths.html.read_text()
 
 
 def test_the_analysis_gives_intervals_by_class_mistakes_and_calibration(tmp_path):

@@ -16,9 +16,9 @@ from scipy.optimize import fsolve
 from scipy.special import ndtr, ndtri
 from scipy.stats import norm
 
-from fumehood.scoring import METRICS
+from fumehood.scoring import METRICS, bootstrap
 from fumehood.scoring.confusion import measure as measure_confusion
-from fumehood.scoring.intervals import interval
+from fumehood.scoring.intervals import interval, satterthwaite
 from fumehood.scoring.measured import jackknifed, mean_of
 from fumehood.scoring.probability import measure as measure_probability
 from fumehood.scoring.probability import softmax
@@ -30,7 +30,7 @@ pytestmark = pytest.mark.evaluation
 NODES, WEIGHTS = np.polynomial.hermite_e.hermegauss(41)
 WEIGHTS = WEIGHTS / WEIGHTS.sum()
 ACCURACY = METRICS["accuracy"]
-SPREADS = {0.5: (0.002, 0.01, 0.04), 0.9: (0.002, 0.01, 0.04), 0.99: (0.002, 0.005, 0.01)}
+SPREADS = {0.5: (0.002, 0.01, 0.04), 0.9: (0.002, 0.01, 0.04), 0.99: (0.002, 0.005, 0.01, 0.02, 0.04)}
 
 
 def seed_effects(mean, sd):
@@ -69,26 +69,32 @@ def coverage(mean, sd, seeds, examples, rho, number=2000, level=0.95):
     return hits / number
 
 
-@pytest.mark.parametrize(
-    ("mean", "sd", "seeds", "examples", "rho"),
-    [
-        (0.5, 0.002, 3, 200, 0.6),
-        (0.5, 0.04, 5, 10_000, 0.6),
-        (0.9, 0.01, 3, 200, 0.6),
-        (0.9, 0.01, 3, 10_000, 0.6),
-        (0.9, 0.04, 3, 200, 0.3),
-        (0.9, 0.002, 10, 200, 0.6),
-        (0.99, 0.002, 3, 10_000, 0.3),
-        (0.99, 0.005, 10, 10_000, 0.6),
-    ],
-)
-def test_intervals_cover_the_true_accuracy_about_as_often_as_they_say(mean, sd, seeds, examples, rho):
-    assert 0.925 <= coverage(mean, sd, seeds, examples, rho) <= 0.98
+def promised(mean, sd, examples):
+    """Lowest and highest coverage: 0.93 and 0.97 but for the exceptions that ``intervals``'s docstring names."""
+    if mean == 0.99 and examples == 200:
+        return (0.93, 0.99) if sd < 0.02 else (0.93, 0.97) if sd == 0.02 else (0.91, 0.97)
+    if mean == 0.99 and sd >= 0.01:
+        return {0.01: 0.925, 0.02: 0.9, 0.04: 0.86}[sd], 0.97
+    return 0.93, 0.97
 
 
-@pytest.mark.parametrize("seeds", [3, 5])
-def test_few_errors_on_few_examples_never_cover_less_than_claimed(seeds):
-    assert coverage(0.99, 0.005, seeds, 200, 0.6) >= 0.95
+def expect_promised(mean, sd, seeds, examples, rho, margin):
+    """``margin`` for sampling error; 0.005 is one standard error over 2,000 experiments."""
+    lowest, highest = promised(mean, sd, examples)
+    assert lowest - margin <= coverage(mean, sd, seeds, examples, rho) <= highest + margin
+
+
+QUICK = [
+    (mean, sd, seeds, examples)
+    for mean, examples, seeds in product(SPREADS, (200, 10_000), (3, 5, 10))
+    for sd in SPREADS[mean]
+    if examples == 200 or (mean > 0.5 and seeds < 10)
+]
+
+
+@pytest.mark.parametrize(("mean", "sd", "seeds", "examples"), QUICK)
+def test_intervals_cover_the_true_accuracy_about_as_often_as_they_say(mean, sd, seeds, examples):
+    expect_promised(mean, sd, seeds, examples, 0.6, 0.005)
 
 
 @pytest.mark.slow
@@ -97,10 +103,19 @@ def test_few_errors_on_few_examples_never_cover_less_than_claimed(seeds):
 @pytest.mark.parametrize("examples", [200, 10_000])
 def test_the_whole_table_of_coverage_holds(mean, seeds, examples):
     for sd, rho in product(SPREADS[mean], (0.3, 0.6, 0.9)):
-        found = coverage(mean, sd, seeds, examples, rho)
-        # A spread as large as the mean error rate: most seeds near perfect, few bad ones, and ten may show none.
-        assert found >= (0.925 if sd < 0.9 * (1 - mean) else 0.895), (sd, rho)
-        assert found <= (0.99 if mean < 0.99 or examples > 200 else 1.0), (sd, rho)
+        expect_promised(mean, sd, seeds, examples, rho, 0.01)
+
+
+@pytest.mark.parametrize("method", ["t", "percentile", "BCa"])
+def test_what_is_shown_beside_covers_as_little_as_its_documentation_says(method):
+    """Three seeds whose spread is all the doubt there is: 2,000 examples make the rest look sure."""
+    rng, hits, number = np.random.default_rng(2), 0, 150
+    for right in experiments(0.9, 0.04, 3, 2000, 0.6, number, rng):
+        seeds = [mean_of(row) for row in right]
+        beside = (satterthwaite(ACCURACY, seeds, 0.95), *bootstrap.intervals(ACCURACY, seeds, 0.95, 300))
+        found = next(i for i in beside if i.method.startswith(method))
+        hits += found.low <= 0.9 <= found.high
+    assert hits / number >= 0.88 if method == "t" else 0.6 <= hits / number <= 0.85
 
 
 @pytest.mark.parametrize(("mean", "examples"), [(0.5, 200), (0.9, 200), (0.99, 200), (0.9, 10_000)])

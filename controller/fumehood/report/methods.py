@@ -12,12 +12,10 @@ from fumehood.report import words
 
 _SOURCES = {
     "seeds and examples": (
-        "Covers both sources of doubt, which seeds were drawn and which examples. Crossed random effects: every value "
-        "is an overall mean, plus an effect of the seed, plus an effect of the example, plus a rest; the variance of "
-        "the mean is estimated from the mean squares over seeds, over examples and of the rest (Searle, Casella and "
-        "McCulloch, Variance Components, 1992). The half-width takes Student's t with S - 1 degrees of freedom for the "
-        "seeds' part and N - 1 for the examples' part, each part with its own quantile (modified large-sample method, "
-        "Graybill and Wang, 1980)."
+        "Covers both sources of doubt, which seeds were drawn and which examples. Crossed random effects of seed, "
+        "example and rest (Searle, Casella and McCulloch, 1992). Student's t with S - 1 degrees of "
+        "freedom for the seeds' part and N - 1 for the examples', each part with its own quantile (modified "
+        "large-sample method, Graybill and Wang, 1980), less what both hold of the rest."
     ),
     "examples only": (
         "Covers the choice of examples and nothing else: there was one seed, or the seeds' predictions could not be "
@@ -43,9 +41,8 @@ _SOURCES = {
     "paired comparison": (
         "The difference of two candidates' means on the same examples: the variance over examples of the paired "
         "difference, and the variances over the seeds of both, which are independent (Welch, 1947), each with its own "
-        "quantile of Student's t. The p-value is one-sided, for a new candidate that is no better; Holm's correction "
-        "(1979) counts every comparison that the search planned. Simulated searches over twenty equal candidates "
-        "claimed an improvement in 0 to 0.6% at level 0.95."
+        "quantile of Student's t. One-sided p-value; Holm's correction (1979) counts every comparison that the search "
+        "planned. Simulated searches over twenty equal candidates claimed an improvement in 0 to 0.6% at level 0.95."
     ),
     "Wilson": ("Wilson's score interval (1927) of a share, with all seeds' predictions of an example counted as one."),
 }
@@ -53,7 +50,9 @@ _SOURCES = {
 _SCALES = {
     "score": (
         "Kept inside 0 to 1 by Wilson's score interval with the effective number of examples that the variance implies "
-        "(Dean and Pagano, 2015)."
+        "(Dean and Pagano, 2015), and with the seeds' spread taken to be constant on the log-odds scale. "
+        "Simulated coverage at level 0.95: 0.93 to 0.98; up to 0.99 where hardly any errors are expected, 0.86 where "
+        "the spread over seeds is several times the mean error rate."
     ),
     "log": "Computed on the logarithm (delta method), so that it stays above 0.",
     "log_gap": "Computed on the logarithm of the distance to the best possible value (delta method).",
@@ -67,10 +66,13 @@ _SCALES = {
 
 @dataclass(frozen=True)
 class Method:
-    """One interval method as the results name it; ``description`` is empty for one that is not known here."""
+    """One interval method as the results name it; ``description`` is empty for one that is not known here.
+
+    In parts, since a sink shows no more than 500 characters of any text.
+    """
 
     name: str
-    description: str
+    description: tuple[str, ...]
 
 
 def intervals(run: Run) -> tuple[Method, ...]:
@@ -79,11 +81,11 @@ def intervals(run: Run) -> tuple[Method, ...]:
     return tuple(Method(name, describe(name.rpartition(" (")[0])) for name in names)
 
 
-def describe(name: str) -> str:
+def describe(name: str) -> tuple[str, ...]:
     """What an interval's ``method`` means, in a few sentences; empty where nothing is known of it."""
     source = next((text for start, text in _SOURCES.items() if name.startswith(start)), "")
     scale = _SCALES.get(name.rpartition(", ")[2], "")
-    return f"{source} {scale}".strip()
+    return tuple(text for text in (source, scale) if text)
 
 
 def scores(run: Run) -> Iterator[Score]:

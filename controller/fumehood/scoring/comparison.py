@@ -7,7 +7,7 @@ paired difference of their means over seeds / N, C the sum of residual mean squa
 Pairing takes out of B what makes an example hard for both. Exact for means over examples; for other metrics the
 pseudo-values make it so to first order.
 
-As ``intervals`` does, half-width squared = ``t(f)**2 * max(A - 0.6 C, 0) + t(N-1)**2 * B``, each part with its own
+Much as in ``intervals``, half-width squared = ``t(f)**2 * max(A - 0.6 C, 0) + t(N-1)**2 * B``, each part with its own
 quantile (Graybill and Wang 1980), f being Welch's degrees of freedom over the two spreads. The p-value is the tail
 probability at which the half-width equals the difference: one-sided, "the new one is no better". Satterthwaite's single
 t was simulated beside it and rejects up to .009 at .0026, which Holm's first step asks for among 19.
