@@ -147,7 +147,7 @@ def test_sarif_fits_the_standard_and_names_its_rules(found: Checked) -> None:
 def test_rules_are_stable_and_there_is_one_for_every_kind_of_failure() -> None:
     assert [rule.id for rule in RULES] == [
         "syntax", "import", "interface", "shape", "non_finite", "oom", "timeout", "crashed", "hostile_output",
-        "below_minimum",
+        "below_minimum", "inconsistent", "unstable",
     ]  # fmt: skip
     assert {kind.value for kind in FailureKind} < {rule.id for rule in RULES}
 

@@ -47,6 +47,10 @@ RULES: Final = (
          "What came out of the room is not what was agreed: other files, other sizes, links, or bytes that lie."),
     Rule("below_minimum", "BelowMinimum", "The score does not reach the minimum.",
          "The confidence bound of the score, which doubt about seeds and examples is in, does not reach --min-score."),
+    Rule("inconsistent", "InconsistentPredictions", "Equal rows got different predictions.",
+         "A prediction may depend on its own row alone, not on the rows beside it, on their order or on chance."),
+    Rule("unstable", "UnstablePredictions", "Predictions collapse where inputs change by next to nothing.",
+         "So they do where known inputs are looked up in a table. A model predicts from what a row says."),
 )  # fmt: skip
 """Ids never change: viewers know a finding again by them."""
 
