@@ -7,7 +7,7 @@ that a candidate gave without knowing which rows are copies of which (``data.mix
   which is rounding; one row in a hundred may lie where rounding decides (a hard choice inside the model).
 - *Unstable*: a row changed by a two-hundredth of its columns' spread must mostly keep its class (or its value, within a
   tenth of the spread of all values). An exact binomial test asks whether more than ``PERMITTED`` of all rows would
-  change, at level ``LEVEL``; so it takes 6 rows of 30, or 16 of 256, and a model that is merely sensitive is not
+  change, at level ``LEVEL``; so it takes 5 rows of 30, or 11 of 256, and a model that is merely sensitive is not
   rejected. It does not see a table whose keys are coarser than the change, nor one that serves few rows.
 """
 
@@ -20,7 +20,7 @@ from scipy.special import bdtrc
 from fumehood.records import SecondLook
 from fumehood_shared.messages import Failure, FailureKind, Task
 
-PERMITTED: Final = 0.02
+PERMITTED: Final = 0.01
 LEVEL: Final = 1e-4
 _ROUNDING: Final = {"cpu": 1e-3, "cuda": 2e-2}
 """Of the spread of all answers. On a GPU a model may compute in bfloat16, which keeps three digits."""
