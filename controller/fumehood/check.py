@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from fumehood import decision, floor, goal, policy, preparation, text
+from fumehood import decision, floor, goal, literals, policy, preparation, text
 from fumehood.candidate import Candidate
 from fumehood.data import catalog, specs
 from fumehood.errors import BudgetError, EngineError, FumehoodError, HostileOutputError, UsageError
@@ -122,6 +122,7 @@ class Check:
             data=self.asked.data,
             policy=self.policy.name,
             isolated=self.policy.isolate_seeds or self.asked.num_seeds == 1,
+            flags=literals.flags(self.candidate.source),
             wall_s=0.0,
         )
 

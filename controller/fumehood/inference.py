@@ -1,4 +1,7 @@
-"""The winner of a run on new rows: encoded as its training rows were, predicted in a room, averaged over its seeds."""
+"""The winner of a run on new rows: encoded as its training rows were, predicted in a room, averaged over its seeds.
+
+Every row is asked once: the winner was looked at twice when it was judged, and nothing is judged here.
+"""
 
 import csv
 import hashlib

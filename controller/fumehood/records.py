@@ -134,6 +134,21 @@ class RoomFacts(Record):
     """None in journals of versions that did not write it."""
 
 
+class SecondLook(Record):
+    """What answers to copies of rows showed, which were asked among all others (``data.mixing``). A fact."""
+
+    repeated: int
+    """Rows that were asked twice."""
+    disagreeing: int
+    """Those of them whose two answers differ by more than rounding explains."""
+    largest: float
+    """Difference of two such answers, in units of the predictions."""
+    shaken: int
+    """Rows that were asked once more with their numbers changed a little; 0 where none may be changed."""
+    flipped: int
+    """Those of them that got another answer: another class, or a value a tenth of all values' spread away."""
+
+
 class SeedResult(Record):
     """One seed of one candidate. Exactly one of ``failure`` and ``predictions_digest`` is set."""
 
@@ -146,6 +161,8 @@ class SeedResult(Record):
     """A fact: max(elements, bytes / 4) with buffers, from the weights file's header."""
     train_claims: WorkerReport | None = None
     predict_claims: WorkerReport | None = None
+    second_look: SecondLook | None = None
+    """None where there are no predictions, and in journals of versions that did not look."""
 
 
 class Envelope(Record):

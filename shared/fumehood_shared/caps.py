@@ -43,6 +43,9 @@ TENSORS = 20_000
 SEEDS = 64
 """Seeds in one job."""
 
+PREDICT_BATCH = 128
+"""Rows that are predicted at a time: few enough for what a model computes of them to stay in a processor's cache."""
+
 SUMMARY_LAYERS = 256
 """Rows of a model summary; the rest is counted, not listed."""
 

@@ -364,8 +364,8 @@ class PredictRequest(JobBase):
     handed_over: Annotated[Row[Count], Field(max_length=caps.SEEDS)] = ()
     """Of each seed its place in the train request, by which its weights are found in the hand-over volume; empty where
     weights lie under ``in/``, as sent."""
-    batch_size: Annotated[int, Field(ge=1)] = 128
-    """Rows at a time: few enough for what a model computes of them to stay in a processor's cache."""
+    batch_size: Annotated[int, Field(ge=1)] = caps.PREDICT_BATCH
+    """Rows at a time."""
 
 
 class FailureKind(StrEnum):
@@ -376,6 +376,10 @@ class FailureKind(StrEnum):
     INTERFACE = "interface"
     SHAPE = "shape"
     NON_FINITE = "non_finite"
+    INCONSISTENT = "inconsistent"
+    """Equal rows got other answers in other batches, so that it is not the row that is answered."""
+    UNSTABLE = "unstable"
+    """Answers collapse where inputs change by next to nothing, as those of a table of known inputs do."""
     OOM = "oom"
     TIMEOUT = "timeout"
     CRASHED = "crashed"

@@ -1,6 +1,7 @@
 """What checks found, one for every verdict, without a room; and candidates that each go one way in a real one."""
 
 from fumehood.candidate import Candidate
+from fumehood.literals import Flag
 from fumehood.records import Goal, SeedResult
 from fumehood.verdicts.checked import Checked, CheckVerdict, Rejection, Stopped, rejections
 from fumehood_shared.messages import Failure, FailureKind
@@ -60,6 +61,7 @@ def lost_a_seed() -> Checked:
 
 ALL = {
     "passed": checked(),
+    "passed with a flag": checked(flags=(Flag(kind="large_literals", reason="9.0 KB are literals", line=5),)),
     "passed without a minimum": checked(goal=None),
     "passed with a lost seed": lost_a_seed(),
     "passed on the sealed test": checked(score=factories.score(0.95, "test"), opening=3),

@@ -52,7 +52,7 @@ def test_every_verdict_has_an_exit_code_of_its_own() -> None:
 
 # ---- JSON ----------------------------------------------------------------------------------------------------------
 
-KEYS = {"schema_version", "verdict", "score", "seeds", "facts", "claims", "rejections", "exit_code"}
+KEYS = {"schema_version", "verdict", "score", "seeds", "facts", "claims", "rejections", "flags", "exit_code"}
 
 
 @every
@@ -132,7 +132,9 @@ def test_sarif_fits_the_standard_and_names_its_rules(found: Checked) -> None:
     (told,) = run.invocations
     assert (told.exit_code, told.exit_code_description) == (found.exit_code, found.verdict)
     assert told.execution_successful == (found.stopped is None)
-    assert bool(run.results or told.tool_execution_notifications) == bool(found.rejections)
+    reasons = [result for result in run.results if result.level == "error"]
+    assert bool(reasons or told.tool_execution_notifications) == bool(found.rejections)
+    assert [result.rule_id for result in run.results if result.level == "note"] == [one.kind for one in found.flags]
     assert not (run.results and told.tool_execution_notifications)
     known = [rule.id for rule in run.tool.driver.rules]
     assert len(set(known)) == len(known)
@@ -147,7 +149,7 @@ def test_sarif_fits_the_standard_and_names_its_rules(found: Checked) -> None:
 def test_rules_are_stable_and_there_is_one_for_every_kind_of_failure() -> None:
     assert [rule.id for rule in RULES] == [
         "syntax", "import", "interface", "shape", "non_finite", "oom", "timeout", "crashed", "hostile_output",
-        "below_minimum",
+        "below_minimum", "inconsistent", "unstable", "large_literals",
     ]  # fmt: skip
     assert {kind.value for kind in FailureKind} < {rule.id for rule in RULES}
 

@@ -9,7 +9,7 @@ Not here: tables from inputs to labels in the source, which take a second pass o
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from itertools import groupby
 from pathlib import Path
 from tempfile import mkdtemp
@@ -22,6 +22,7 @@ from fumehood.attacks.attack import Attack, Finding, Group, Probe, Relaxed
 from fumehood.attacks.rivals import Rivalry
 from fumehood.attacks.stage import Stage
 from fumehood.data import order
+from fumehood.data.mixing import Mixed
 from fumehood.executors import Job
 from fumehood.executors.local import Arrays, LocalExecutor, predictions_file
 from fumehood.records import Envelope, RoomFacts, Score, SeedResult
@@ -30,8 +31,6 @@ from fumehood_shared.messages import FailureKind, SeedSpec
 
 _GOOD: Final = 0.8
 """What the honest twin must reach, or its cheats prove nothing."""
-_LUCK: Final = 0.75
-"""An accuracy that 30 answers in random order reach once in a million times."""
 _LUGGAGE: Final = 100_000
 _NOTHING: Final = 1.0
 _EVERYTHING_OPEN: Final = '{"defaultAction":"SCMP_ACT_ALLOW"}'
@@ -130,10 +129,6 @@ def _is_weighed(trial: Trial) -> tuple[str, bool]:
     return f"{seen}; claims {claimed} parameters, has {parameters}", passed and parameters > _LUGGAGE > claimed
 
 
-def _is_no_better_than_chance(trial: Trial) -> tuple[str, bool]:
-    return trial.shown, trial.score is not None and trial.value < _LUCK
-
-
 # ---- the attacks ---------------------------------------------------------------------------------------------------
 
 
@@ -160,7 +155,7 @@ CHEATS: Final = (
     _cheat("next-stage", _finds_nothing_later),
     _cheat("label-search", _finds_nothing_later),
     _cheat("predict-time-training", _scores_as_it_deserves),
-    _cheat("row-position", _is_no_better_than_chance, "scores as chance does"),
+    _cheat("row-position", _is_rejected(FailureKind.INCONSISTENT), "rejected"),
     _cheat("early-done", _scores_as_it_deserves),
     _cheat("exit-early", _is_rejected(FailureKind.CRASHED, "without a report"), "fails"),
     _cheat("system-exit", _is_rejected(FailureKind.CRASHED, "SystemExit"), "fails"),
@@ -250,18 +245,22 @@ def answers(stage: Stage) -> list[int]:
 
 
 class InOwnOrder(Arrays):
-    """Arrays that enter rooms in the data set's own order, which is no secret."""
+    """Arrays whose rows enter predict rooms in the data set's own order, each of them once."""
 
-    def shuffled(self, name: str, purpose: str, into: Path) -> tuple[Path, order.Order]:  # noqa: ARG002  # no purpose: one order for all
+    def mixed(self, name: str, purpose: str, into: Path) -> tuple[Path, Mixed]:  # noqa: ARG002  # no purpose: one order for all
         spec = self.dataset.arrays[name]
-        unchanged = np.arange(spec.shape[0], dtype=np.int64)
+        nothing, unchanged = np.arange(0), np.arange(spec.shape[0], dtype=np.int64)
         target = into / paths.array_file(name)
         order.permute_file(self.folder / paths.array_file(name), target, spec, unchanged)
-        return target, unchanged
+        return target, Mixed(len(unchanged), nothing, nothing.astype(bool), unchanged)
 
 
 def position_is_worth(stage: Stage) -> float:
     """The control of ``row-position``: its score where the order of rows is known."""
     (cheat,) = (cheat for cheat in CHEATS if cheat.name == "row-position")
-    (trial,) = trials(stage, [cheat], InOwnOrder(**vars(stage.executor.arrays)))
+    (trial,) = trials(stage, [cheat], InOwnOrder(**_fields(stage.executor.arrays)))
     return trial.value
+
+
+def _fields(arrays: Arrays) -> dict[str, Any]:
+    return {one.name: getattr(arrays, one.name) for one in fields(arrays)}

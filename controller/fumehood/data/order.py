@@ -23,7 +23,7 @@ Order = NDArray[np.int64]
 Scalar = TypeVar("Scalar", bound=np.generic)
 
 _CHUNK_BYTES = 16 * 1024 * 1024
-_DTYPES = {"float32": "<f4", "int64": "<i8"}
+DTYPES = {"float32": "<f4", "int64": "<i8"}
 
 
 def permutation(key: bytes, purpose: str, n: int) -> Order:
@@ -47,7 +47,7 @@ def permute_file(source: Path, destination: Path, spec: ArraySpec, order: Order)
     with open(destination, "xb", opener=_private) as file:
         if spec.nbytes == 0:
             return
-        rows: NDArray[Any] = np.memmap(source, dtype=_DTYPES[spec.dtype], mode="r", shape=spec.shape)
+        rows: NDArray[Any] = np.memmap(source, dtype=DTYPES[spec.dtype], mode="r", shape=spec.shape)
         step = max(1, _CHUNK_BYTES // (spec.nbytes // spec.shape[0]))
         starts = range(0, len(order), step)
         file.writelines(np.ascontiguousarray(rows[order[start : start + step]]).data for start in starts)
@@ -63,11 +63,16 @@ def unpermute(array: NDArray[Scalar], order: Order) -> NDArray[Scalar]:
 
 
 def _check(source: Path, spec: ArraySpec, order: Order) -> None:
+    expect_size(source, spec)
+    if not np.array_equal(np.sort(order), np.arange(spec.shape[0])):
+        raise InternalError(f"the order of {source.name} is no permutation of its {spec.shape[0]} rows")
+
+
+def expect_size(source: Path, spec: ArraySpec) -> None:
+    """Raise InternalError if the file's size is not what ``spec`` says."""
     size = source.stat().st_size
     if size != spec.nbytes:
         raise InternalError(f"{source.name} has {size} bytes, and {spec.dtype} {spec.shape} takes {spec.nbytes}")
-    if not np.array_equal(np.sort(order), np.arange(spec.shape[0])):
-        raise InternalError(f"the order of {source.name} is no permutation of its {spec.shape[0]} rows")
 
 
 def _private(path: str, flags: int) -> int:

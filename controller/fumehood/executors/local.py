@@ -3,7 +3,8 @@
 Rooms come warm, in pairs; a predict room receives source and inputs only after its train room is dead, and finds the
 weights in the volume between them. Seeds that share no rooms are tried at the same time, as many as the machine has
 memory and CPUs for; what one of them brings does not depend on that. The rows of every array enter in a secret order,
-and predictions are put back into the data set's own order here.
+and predictions are put back into the data set's own order here. Copies of some rows are among those that are
+predicted, and answers to them that contradict each other are refused here, without a label.
 """
 
 import tempfile
@@ -11,17 +12,21 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
+
+import numpy as np
+import numpy.typing as npt
 
 from fumehood import rooms
-from fumehood.data import order
+from fumehood.data import mixing, order, steadiness
+from fumehood.data.mixing import Mixed, Spread
 from fumehood.data.seal import file_digest
 from fumehood.executors import Job
 from fumehood.executors.parallel import run_all
 from fumehood.progress import Progress
-from fumehood.records import Dataset, Envelope, RoomFacts, SeedResult
+from fumehood.records import Dataset, Envelope, RoomFacts, SecondLook, SeedResult
 from fumehood.rooms import Weights
 from fumehood.sandbox import exchange
 from fumehood.sandbox.exchange import Received, Rejected
@@ -41,6 +46,8 @@ from fumehood_shared.messages import (
 )
 
 _LOG_TAIL = 4000
+_BATCHES: Final = 5
+"""At least so many: copies of a row that share its batch would show nothing."""
 
 
 def weights_file(folder: Path, seed: int) -> Path:
@@ -68,6 +75,16 @@ class Arrays:
         target = into / paths.array_file(name)
         order.permute_file(self.folder / paths.array_file(name), target, spec, permutation)
         return target, permutation
+
+    def mixed(self, name: str, purpose: str, into: Path) -> tuple[Path, Mixed]:
+        """A copy of the inputs ``name`` with copies of some rows among them, in the secret order for ``purpose``."""
+        file = paths.array_file(name)
+        spec, target = self.dataset.arrays[name], into / file
+        return target, mixing.mix(self.folder / file, target, spec, self._spread, self.key, purpose)
+
+    @cached_property
+    def _spread(self) -> Spread | None:
+        return Spread.of(self.folder / paths.array_file("train_inputs"), self.dataset.arrays["train_inputs"], self.key)
 
 
 @dataclass(frozen=True)
@@ -127,8 +144,8 @@ class LocalExecutor:
         """The split's inputs in the order of these seeds' predict room, made while a room is waited for."""
         name, order_of = f"{split}_inputs", self._order_of(job, split, seeds)
         with tempfile.TemporaryDirectory(dir=self.arrays.scratch) as scratch, ThreadPoolExecutor(1) as meanwhile:
-            shuffled = meanwhile.submit(self.arrays.shuffled, name, order_of, Path(scratch))
-            yield _Inputs(name, Path(scratch), shuffled.result)
+            mixed = meanwhile.submit(self.arrays.mixed, name, order_of, Path(scratch))
+            yield _Inputs(name, Path(scratch), mixed.result)
 
     def _train_and_predict(
         self, pair: Pair, job: Job, seeds: Sequence[SeedSpec], inputs: "_Inputs", into: Path
@@ -163,14 +180,14 @@ class LocalExecutor:
         into: Path,
     ) -> tuple[tuple[SeedResult, ...], RoomFacts]:
         """With stored ``weights``, or with those at these places of the hand-over volume."""
-        file, permutation = inputs.shuffled()
+        file, mixed = inputs.mixed()
         raw = [inputs.scratch / f"predictions-{i}" for i in range(len(seeds))]
         stored = [path for path in weights if isinstance(path, Path)]
         places = tuple(place for place in weights if isinstance(place, int))
-        request = self._predict_request(room, job, seeds, inputs.name, places)
+        request = self._predict_request(room, job, seeds, inputs.name, len(mixed.order), places)
         outcome = rooms.predict(room, request, job.source, stored, file, raw)
         results = tuple(
-            self._prediction(outcome.reports[i], outcome.files.get(i), raw[i], permutation, seed, into)
+            self._prediction(outcome.reports[i], outcome.files.get(i), raw[i], mixed, seed, into)
             for i, seed in enumerate(seeds)
         )
         return results, outcome.facts
@@ -187,23 +204,31 @@ class LocalExecutor:
         report: WorkerReport,
         received: Received | None,
         raw: Path,
-        permutation: order.Order,
+        mixed: Mixed,
         seed: SeedSpec,
         into: Path,
     ) -> SeedResult:
         """One seed's predictions checked, put into the data set's order and stored."""
-        failure = report.failure
+        failure, look = report.failure, None
         if failure is None and received is not None:
             try:
-                array = exchange.read_predictions(raw, len(permutation), self.arrays.dataset.num_outputs)
+                array = exchange.read_predictions(raw, len(mixed.order), self.arrays.dataset.num_outputs)
+                look = self._second_look(array, mixed)
+                failure = steadiness.failure(look)
             except Rejected as error:
                 failure = Failure(kind=FailureKind.NON_FINITE, message=str(error)[: caps.MESSAGE_CHARS])
         if failure is not None:
-            return SeedResult(seed=seed.seed, failure=failure, predict_claims=report)
+            return SeedResult(seed=seed.seed, failure=failure, predict_claims=report, second_look=look)
         target = predictions_file(into / "predictions", seed.seed)
         # Not by NumPy's tofile, which says nothing when the disk is full.
-        target.write_bytes(order.unpermute(array, permutation).tobytes())
-        return SeedResult(seed=seed.seed, predictions_digest=file_digest(target), predict_claims=report)
+        target.write_bytes(mixed.scored(array).tobytes())
+        digest = file_digest(target)
+        return SeedResult(seed=seed.seed, predictions_digest=digest, predict_claims=report, second_look=look)
+
+    def _second_look(self, answers: npt.NDArray[np.float32], mixed: Mixed) -> SecondLook:
+        first = mixed.scored(answers)[mixed.again]
+        before, after = first[: len(mixed.changed)][mixed.changed], mixed.shaken(answers)
+        return steadiness.look(first, mixed.second(answers), before, after, self.arrays.dataset.task, self.device)
 
     def _train_request(self, room: Room, job: Job, seeds: Sequence[SeedSpec]) -> TrainRequest:
         limit = room.cage.limits.wall_s
@@ -216,12 +241,15 @@ class LocalExecutor:
         )
 
     def _predict_request(
-        self, room: Room, job: Job, seeds: Sequence[SeedSpec], name: str, handed_over: tuple[int, ...]
+        self, room: Room, job: Job, seeds: Sequence[SeedSpec], name: str, rows: int, handed_over: tuple[int, ...]
     ) -> PredictRequest:
+        """``rows`` with the copies among them."""
+        spec = self.arrays.dataset.arrays[name]
         return PredictRequest(
             **self._common(room, job, seeds),
-            inputs=self.arrays.dataset.arrays[name],
+            inputs=spec.model_copy(update={"shape": (rows, *spec.shape[1:])}),
             handed_over=handed_over,
+            batch_size=max(1, min(caps.PREDICT_BATCH, rows // _BATCHES)),
             deadline_s=room.cage.limits.wall_s,
         )
 
@@ -259,8 +287,8 @@ class _Inputs:
     name: str
     scratch: Path
     """Closed to others, and gone when the rooms are."""
-    shuffled: Callable[[], tuple[Path, order.Order]]
-    """Waits for the file and the order of its rows."""
+    mixed: Callable[[], tuple[Path, Mixed]]
+    """Waits for the file, and for what its rows are."""
 
 
 @dataclass(frozen=True)
@@ -305,5 +333,6 @@ def _merge(trained: SeedResult, predicted: SeedResult | None) -> SeedResult:
             "failure": predicted.failure,
             "predictions_digest": predicted.predictions_digest,
             "predict_claims": predicted.predict_claims,
+            "second_look": predicted.second_look,
         }
     )

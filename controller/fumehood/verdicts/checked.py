@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Final
 
 from fumehood.candidate import Candidate
+from fumehood.literals import Flag
 from fumehood.records import Dataset, Envelope, Goal, ImageFact, Record, RoomFacts, Score
 from fumehood_shared.messages import Failure
 
@@ -80,6 +81,8 @@ class Checked(Record):
     opening: int | None = None
     """Number of this opening of the seal on the test split; None where it stayed closed."""
     rejections: tuple[Rejection, ...] = ()
+    flags: tuple[Flag, ...] = ()
+    """What a person should look at; the verdict does not depend on it."""
     stopped: Stopped | None = None
 
     @property

@@ -24,6 +24,7 @@ def document(found: Checked) -> dict[str, Any]:
         "facts": _facts(found),
         "claims": _claims(found),
         "rejections": [_rejection(one) for one in found.rejections],
+        "flags": [flag.model_dump() for flag in found.flags],
         "exit_code": found.exit_code,
         **({"error": found.stopped.model_dump()} if found.stopped else {}),
     }

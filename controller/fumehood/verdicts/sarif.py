@@ -6,6 +6,7 @@ does not take an empty list for a clean candidate.
 """
 
 import hashlib
+from collections.abc import Iterator
 from pathlib import PurePath
 from typing import Any, Final, NamedTuple, TextIO
 from urllib.parse import quote
@@ -24,6 +25,7 @@ class Rule(NamedTuple):
     name: str
     short: str
     full: str
+    level: str = "error"
 
 
 RULES: Final = (
@@ -47,6 +49,13 @@ RULES: Final = (
          "What came out of the room is not what was agreed: other files, other sizes, links, or bytes that lie."),
     Rule("below_minimum", "BelowMinimum", "The score does not reach the minimum.",
          "The confidence bound of the score, which doubt about seeds and examples is in, does not reach --min-score."),
+    Rule("inconsistent", "InconsistentPredictions", "Equal rows got different predictions.",
+         "A prediction may depend on its own row alone, not on the rows beside it, on their order or on chance."),
+    Rule("unstable", "UnstablePredictions", "Predictions collapse where inputs change by next to nothing.",
+         "So they do where known inputs are looked up in a table. A model predicts from what a row says."),
+    Rule("large_literals", "LargeLiterals", "Much of the source is no code.",
+         "Literals and comments take more than 8 KB, enough for a table of known answers. Judge on private data.",
+         "note"),
 )  # fmt: skip
 """Ids never change: viewers know a finding again by them."""
 
@@ -77,7 +86,7 @@ def _run(found: Checked) -> dict[str, Any]:
         "invocations": [_invocation(found)],
         "artifacts": [_artifact(found.candidate, where)],
         "columnKind": "unicodeCodePoints",
-        "results": [] if found.stopped else [_result(one, found.candidate, where) for one in found.rejections],
+        "results": [] if found.stopped else [_result(one, found.candidate, where) for one in _noted(found)],
         "properties": {"verdict": found.verdict.value, "data": plain(found.data), "policy": found.policy},
     }
 
@@ -99,7 +108,7 @@ def _rule(rule: Rule) -> dict[str, Any]:
         "shortDescription": {"text": rule.short},
         "fullDescription": {"text": rule.full},
         "help": {"text": rule.full},
-        "defaultConfiguration": {"level": "error"},
+        "defaultConfiguration": {"level": rule.level},
     }
 
 
@@ -129,13 +138,20 @@ def _artifact(candidate: Candidate, where: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def _noted(found: Checked) -> Iterator[Rejection]:
+    """Rejections, and flags in the same shape; their rules' levels tell them apart."""
+    yield from found.rejections
+    for flag in found.flags:
+        yield Rejection(kind=flag.kind, reason=flag.reason, line=flag.line)
+
+
 def _result(one: Rejection, candidate: Candidate, where: dict[str, Any]) -> dict[str, Any]:
     # GitHub shows no result without a line; where none is known, the first stands for the file.
     region = {"startLine": one.line or 1}
     return {
         "ruleId": one.kind,
         "ruleIndex": _INDEX[one.kind],
-        "level": "error",
+        "level": RULES[_INDEX[one.kind]].level,
         "message": {"text": sarif_message(_message(one))},
         "locations": [{"physicalLocation": {"artifactLocation": {**where, "index": 0}, "region": region}}],
         "partialFingerprints": {"fumehoodRejection/v1": _fingerprint(one, candidate)},

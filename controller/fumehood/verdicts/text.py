@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from fumehood.literals import Flag
 from fumehood.records import Score, SeedResult
 from fumehood.report import tables, words
 from fumehood.text import plain
@@ -49,6 +50,7 @@ def _print(found: Checked, console: Console) -> None:
         console.print()
         console.print(_seeds(found, found.envelope.seeds))
     _section(console, "Rejections", [_rejection(one, found) for one in found.rejections])
+    _section(console, "Flags, for a person to look at", [_flag(one, found) for one in found.flags])
     _section(console, "Facts, seen from outside the rooms", list(_facts(found)))
     _section(console, "Claims, the candidate's own story", list(_claims(found)))
 
@@ -107,6 +109,11 @@ def _rejection(one: Rejection, found: Checked) -> _Row:
     where = f"{plain(found.candidate.path, 200)}:{one.line}: " if one.line else ""
     who = f" ({words.counted(len(one.seeds), 'seed')})" if one.seeds else ""
     return words.label(one.kind), f"{where}{plain(one.reason)}{who}"
+
+
+def _flag(one: Flag, found: Checked) -> _Row:
+    where = f"{plain(found.candidate.path, 200)}:{one.line}: " if one.line else ""
+    return words.label(one.kind), f"{where}{one.reason}"
 
 
 def _facts(found: Checked) -> Iterator[_Row]:
