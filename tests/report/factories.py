@@ -24,6 +24,7 @@ from fumehood.records import (
     MetricSummary,
     Mistake,
     Plan,
+    Remeasured,
     RoomFacts,
     Run,
     RunSettings,
@@ -85,6 +86,16 @@ def good_run() -> Run:
         goal_achieved=True,
         versions={"fumehood": "0.1.0", "torch": "2.13.0"},
     )
+
+
+def settled_run() -> Run:
+    """The run above whose finalists were measured again; the fourth won, the sixth failed."""
+    run = good_run()
+    again = [
+        Remeasured(iteration=4, envelope=envelope(4, 3), score=score(0.95, "validation")),
+        Remeasured(iteration=6, envelope=envelope(6, 3, lost=3), score=None),
+    ]
+    return run.model_copy(update={"remeasured": tuple(again), "settled": True, "winner": 4})
 
 
 def missed_run() -> Run:

@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 
 from fumehood import report
@@ -211,3 +212,23 @@ def test_comparisons_with_the_incumbent_are_shown_and_claimed_only_after_correct
     assert "| 4 | 0.0690 | [0.0440, 0.0940] | 0.0100 | 7.4 | 0.0004 | 0.0036 | yes |" in shown
     assert "| 6 | 0.0080 | [-0.0170, 0.0330] | 0.0100 | 7.4 | 0.0200 | 0.1800 | no |" in shown
     assert "Welch, 1947" in shown
+
+
+def test_finalists_are_shown_with_what_fresh_seeds_gave_and_the_noise_that_they_measured(tmp_path):
+    run = factories.settled_run()
+    written = report.write(run, tmp_path)
+    page = written.statistical_analysis.read_text().split("## Finalists on fresh seeds")[1].split("## ")[0]
+    won, lost = (line for line in page.splitlines() if line.startswith("| 4 |") or line.startswith("| 6 |"))
+    assert won.endswith("| winner |")
+    assert "every seed failed" in lost
+    old, new = (one.score.primary.values for one in (run.iterations[3], run.remeasured[0]))
+    both, alone = np.array([*old, *new]), np.array(run.iterations[5].score.primary.values)
+    assert f"{both.mean():.4f}" in won
+    pooled = np.sqrt((both.var() * len(both) + alone.var() * len(alone)) / (len(both) + len(alone) - 2))
+    assert f"a standard deviation of {pooled:.4f} over seeds (7 degrees of freedom)" in page
+    fresh = json.loads((tmp_path / "experiments" / "evaluations" / "004-fresh.json").read_text())
+    assert fresh["score"]["metrics"]["accuracy"]["values"] == list(new)
+
+
+def test_a_run_without_finalists_says_nothing_of_them(tmp_path):
+    assert "Finalists" not in report.write(factories.good_run(), tmp_path).statistical_analysis.read_text()

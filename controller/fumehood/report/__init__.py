@@ -39,8 +39,9 @@ def write(run: Run, directory: Path) -> ReportPaths:
     baselines = registry.baselines(run)
     return ReportPaths(
         registry=write_text(experiments / "registry.json", registry.registry(run)),
-        evaluations=tuple(
-            write_text(evaluations / f"{one.number:03d}.json", registry.evaluation(one)) for one in run.iterations
+        evaluations=(
+            *(write_text(evaluations / f"{one.number:03d}.json", registry.evaluation(one)) for one in run.iterations),
+            *(write_text(evaluations / f"{o.iteration:03d}-fresh.json", registry.finalist(o)) for o in run.remeasured),
         ),
         final=write_text(evaluations / "final.json", final) if final else None,
         baselines=write_text(evaluations / "baselines.json", baselines) if baselines else None,

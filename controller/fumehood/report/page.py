@@ -42,6 +42,8 @@ def context(run: Run) -> dict[str, Any]:
         "failures": tables.failures(run),
         "fit": tables.fit(run),
         "comparisons": [(one.number, one.decision.comparison) for one in run.iterations if one.decision.comparison],
+        "finalists": tables.finalists(run),
+        "noise": tables.noise(run),
         "rooms": tables.rooms(run),
         "splits": tables.splits(run),
         "stopped": words.STOPPED.get(run.stopped_because, "") if run.stopped_because else "",

@@ -6,7 +6,7 @@ reading it back gives an equal value.
 
 from typing import Any
 
-from fumehood.records import Envelope, Iteration, Run, Score, Sealed
+from fumehood.records import Envelope, Iteration, Remeasured, Run, Score, Sealed
 from fumehood.report.conclusion import conclusion, shrinkage
 from fumehood.text import json_document
 
@@ -44,6 +44,11 @@ def baselines(run: Run) -> str | None:
     return _document(
         baselines=run.baselines.model_dump(mode="json"), test=tested.model_dump(mode="json") if tested else None
     )
+
+
+def finalist(one: Remeasured) -> str:
+    """``experiments/evaluations/NNN-fresh.json``: a finalist on validation, on fresh seeds."""
+    return _document(iteration=one.iteration, score=_score(one.score), facts=_facts(one.envelope))
 
 
 def final(sealed: Sealed) -> str:

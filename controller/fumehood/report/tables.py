@@ -5,14 +5,18 @@ and the controller; ``claims`` are candidates' own stories, and no row mixes the
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from statistics import fmean, median
+from typing import TYPE_CHECKING
 
 from fumehood.records import Iteration, MetricSummary, RoomFacts, Run, Score, SeedResult
 from fumehood.report import words
 from fumehood.report.conclusion import winner
 from fumehood_shared.messages import Failure, Recipe, WorkerReport
+
+if TYPE_CHECKING:
+    from fumehood.scoring.noise import NoiseFloor
 
 DECISIONS = {"keep": "kept", "discard": "discarded"}
 
@@ -58,6 +62,17 @@ class RoleRow:
     peak_memory_bytes: int | None
     output_bytes: int
     oom_killed: int
+
+
+@dataclass(frozen=True)
+class FinalistRow:
+    """The goal's metric on validation; ``fresh`` None where every fresh seed failed."""
+
+    number: int
+    searched: MetricSummary
+    fresh: MetricSummary | None
+    mean: float
+    """Over the seeds of the search and the fresh ones."""
 
 
 @dataclass(frozen=True)
@@ -112,6 +127,29 @@ def failures(run: Run) -> tuple[FailureRow, ...]:
     found = [(one.number, seed.failure) for one in run.iterations for seed in one.envelope.seeds if seed.failure]
     kinds = Counter(failure.kind for _, failure in found)
     return tuple(_failure_row(kind.value, [f for f in found if f[1].kind == kind]) for kind, _ in kinds.most_common())
+
+
+def finalists(run: Run) -> tuple[FinalistRow, ...]:
+    """In the order in which they were measured again."""
+    return tuple(_finalists(run))
+
+
+def _finalists(run: Run) -> Iterator[FinalistRow]:
+    for one in run.remeasured:
+        searched = run.iterations[one.iteration - 1].score
+        if searched is not None:
+            fresh = one.score.primary if one.score else None
+            values = (*searched.primary.values, *(fresh.values if fresh else ()))
+            yield FinalistRow(one.iteration, searched.primary, fresh, sum(values) / len(values))
+
+
+def noise(run: Run) -> "NoiseFloor | None":
+    """Of the goal's metric, from the finalists' repetitions; None where there are none."""
+    from fumehood.scoring.noise import noise_floor
+
+    rows = finalists(run)
+    repeated = [(*row.searched.values, *(row.fresh.values if row.fresh else ())) for row in rows]
+    return noise_floor(repeated, seeds=run.settings.num_seeds, level=run.settings.confidence_level)
 
 
 def rooms(run: Run) -> tuple[RoleRow, ...]:
