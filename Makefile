@@ -24,7 +24,7 @@ FILTER := $(if $(T),$(if $(findstring /,$(T)),$(T),-k "$(T)"))
 SOURCES := controller shared sandbox_image tests
 DEMO := --goal "Classify handwritten digits with >95% accuracy" --data digits --planner search --max-iterations 6 --num-seeds 3
 
-.PHONY: help venv dev engine gvisor gvisor-if-ours image demo test unit attacks lint format lock bench bench-quality fuzz chaos coverage clean
+.PHONY: help venv dev engine gvisor gvisor-if-ours image demo test unit attacks cheats lint format lock bench bench-quality fuzz chaos coverage clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -89,6 +89,9 @@ unit: dev ## Run the quick tests that need neither a container engine nor torch 
 
 attacks: dev engine image ## Try every attack and every control under two policies, and print what was seen
 	@FUMEHOOD_ATTACK_TABLE=1 $(PYTEST) -q tests/attacks $(FILTER)
+
+cheats: dev engine image ## Try every planted cheat beside its honest twin, and print what was seen
+	@FUMEHOOD_CHEAT_TABLE=1 $(PYTEST) -q tests/cheats $(FILTER)
 
 lint: dev ## Check style, types, import rules and the README's commands
 	@$(BIN)/ruff check $(SOURCES)

@@ -54,8 +54,9 @@ def test_hostile_words_are_hostile_before_they_are_escaped(stage: Stage) -> None
     assert {"a control character", "<script"} <= set(words.raw(stage, reader.WORDS))
 
 
-def test_whoever_knows_the_answers_and_the_order_of_rows_scores_perfectly(stage: Stage) -> None:
-    assert forge.position_is_worth(stage) == 1.0
+@pytest.mark.parametrize("name", ["row-position", "hash-table"])
+def test_whoever_knows_the_answers_scores_perfectly_where_no_row_is_asked_twice(stage: Stage, name: str) -> None:
+    assert forge.is_worth(stage, name) == 1.0
 
 
 def test_traces_of_a_room_that_is_still_there_are_found(stage: Stage) -> None:

@@ -4,10 +4,9 @@ A cheat predicts the first class for every row, unless it finds something better
 is rejected. What it found in its predict room it tells by the size of its numbers, since nothing else comes out of
 there. Most share one pair of rooms, where they are one seed each and the last seed is the honest twin; a room of many
 is weaker than what ``isolate_seeds`` gives.
-
-Not here: tables from inputs to labels in the source, which take a second pass over changed inputs to be seen.
 """
 
+import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, fields, replace
 from itertools import groupby
@@ -156,6 +155,7 @@ CHEATS: Final = (
     _cheat("label-search", _finds_nothing_later),
     _cheat("predict-time-training", _scores_as_it_deserves),
     _cheat("row-position", _is_rejected(FailureKind.INCONSISTENT), "rejected"),
+    _cheat("hash-table", _is_rejected(FailureKind.UNSTABLE), "rejected"),
     _cheat("early-done", _scores_as_it_deserves),
     _cheat("exit-early", _is_rejected(FailureKind.CRASHED, "without a report"), "fails"),
     _cheat("system-exit", _is_rejected(FailureKind.CRASHED, "SystemExit"), "fails"),
@@ -231,8 +231,16 @@ def _executor(stage: Stage, *, together: bool) -> LocalExecutor:
 
 
 def _program(stage: Stage, cheat: Cheat) -> str:
-    """The cheat, told all answers in the data set's own order."""
-    return f"ANSWERS = {answers(stage)}\n{cheat.source}"
+    """The cheat, told all answers: in the data set's own order, and by a hash of each row."""
+    return f"ANSWERS = {answers(stage)}\nTABLE = {_table(stage)}\n{cheat.source}"
+
+
+def _table(stage: Stage) -> dict[str, int]:
+    """Hash of a row's bytes -> its validation label."""
+    spec = stage.laboratory.dataset.arrays["validation_inputs"]
+    rows = np.fromfile(stage.laboratory.sealed / paths.array_file("validation_inputs"), dtype="<f4").reshape(spec.shape)
+    hashes = (hashlib.sha256(row.tobytes()).hexdigest()[:8] for row in rows)
+    return dict(zip(hashes, answers(stage), strict=True))
 
 
 def answers(stage: Stage) -> list[int]:
@@ -255,9 +263,9 @@ class InOwnOrder(Arrays):
         return target, Mixed(len(unchanged), nothing, nothing.astype(bool), unchanged)
 
 
-def position_is_worth(stage: Stage) -> float:
-    """The control of ``row-position``: its score where the order of rows is known."""
-    (cheat,) = (cheat for cheat in CHEATS if cheat.name == "row-position")
+def is_worth(stage: Stage, name: str) -> float:
+    """The control of ``row-position`` and ``hash-table``: the score where each row is asked once, in a known order."""
+    (cheat,) = (cheat for cheat in CHEATS if cheat.name == name)
     (trial,) = trials(stage, [cheat], InOwnOrder(**_fields(stage.executor.arrays)))
     return trial.value
 
