@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from fumehood.data import catalog, specs
+from fumehood.data import catalog, specs, tables
 from fumehood.errors import DataError
 from fumehood_shared.messages import BuiltinSource, CsvSource, Task
 
@@ -38,7 +38,7 @@ def test_a_built_in_name_needs_no_file(name):
 def test_a_csv_file_goes_to_the_room_under_a_fixed_name(csv):
     spec = specs.parse(f"csv:{csv}#target=species")
     assert spec.source == CsvSource(target="species")
-    assert spec.files == ((specs.CSV_FILE, csv),)
+    assert spec.files == ((tables.CSV_FILE, csv),)
     assert spec.text == f"csv:{csv}#target=species"
 
 
@@ -73,7 +73,7 @@ def test_a_tilde_is_the_home_directory(csv, monkeypatch):
 
 
 def test_new_rows_need_no_target_but_may_have_one(csv):
-    assert specs.for_new_rows(f"csv:{csv}").source == CsvSource(target=specs.NO_TARGET)
+    assert specs.for_new_rows(f"csv:{csv}").source == CsvSource(target=tables.NO_TARGET)
     assert specs.for_new_rows(f"csv:{csv}#target=species").source == CsvSource(target="species")
 
 

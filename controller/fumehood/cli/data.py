@@ -26,16 +26,20 @@ def data() -> None:
 def list_(as_json: bool) -> None:
     """List the data sets that can be named, and how to name a file."""
     from fumehood.cli import emit
-    from fumehood.data import catalog
+    from fumehood.data import catalog, specs
 
     if as_json:
         emit(
-            {"data": [entry.model_dump(mode="json") for entry in catalog.BUILTIN], "files": ["csv:PATH#target=COLUMN"]}
+            {
+                "data": [entry.model_dump(mode="json") for entry in catalog.BUILTIN],
+                "files": [scheme.form for scheme in specs.SCHEMES],
+            }
         )
         return
     for entry in catalog.BUILTIN:
         click.echo(f"{entry.name:14} {entry.task.value:15} {entry.rows:6} rows  {entry.summary}")
-    click.echo(f"{'a CSV file':14} csv:PATH#target=COLUMN")
+    for scheme in specs.SCHEMES:
+        click.echo(f"{scheme.form}  {scheme.summary}")
 
 
 @data.command()
