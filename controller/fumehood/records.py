@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from fumehood_shared import caps
 from fumehood_shared.messages import (
     ArraySpec,
     DataFacts,
@@ -65,6 +66,8 @@ class Dataset(Record):
     source_digest: str
     """SHA-256 of the raw file, or of ``builtin:NAME@library version``."""
     split_seed: int
+    subset: int | None = None
+    """How many rows were asked for; None is all."""
     facts: DataFacts
 
     def rows(self, split: str) -> int:
@@ -277,6 +280,8 @@ class RunSettings(Record):
     seed: int
     """Drives the planner and, through it, the candidates' seeds."""
     split_seed: int
+    subset: Annotated[int, Field(ge=caps.SMALLEST_SUBSET)] | None = None
+    """So many rows of the data set, each class in its proportion; None is all of them."""
     policy: str
     """Name of the policy; its full text is in the journal."""
     confidence_level: float = 0.95

@@ -97,7 +97,7 @@ def test_a_bare_file_name_is_told_how_to_be_written():
     assert "For a file, write csv:PATH#target=COLUMN" in refusal("trees.csv#target=species")
 
 
-@pytest.mark.parametrize("text", ["ftp:x", "npz:x.npz", "C:\\data.csv"])
+@pytest.mark.parametrize("text", ["ftp:x", "h5:x.h5", "C:\\data.csv"])
 def test_an_unknown_kind_lists_the_known_ones(text):
     assert "csv:PATH#target=COLUMN" in refusal(text)
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from fumehood.cli.options import AS_JSON, VERBOSE
+from fumehood.cli.options import AS_JSON, SUBSET, VERBOSE
 
 if TYPE_CHECKING:
     from fumehood.data.catalog import Entry
@@ -44,21 +44,22 @@ def list_(as_json: bool) -> None:
 
 @data.command()
 @click.argument("spec")
+@SUBSET
 @VERBOSE
 @AS_JSON
-def describe(spec: str, verbose: bool, as_json: bool) -> None:  # noqa: ARG001  # verbose is read by ``cli.main``
-    """Say what is in a data set. A file is read in a sealed room, as a run would."""
+def describe(spec: str, subset: int | None, verbose: bool, as_json: bool) -> None:  # noqa: ARG001  # verbose is read by ``cli.main``
+    """Say what is in a data set. A file, or a part of a set, is read in a sealed room, as a run would."""
     from fumehood import policy
     from fumehood.cli import emit
     from fumehood.data import catalog, specs
 
     limits = policy.load("standard")
     parsed = specs.parse(spec, int(limits.raw_data))
-    entry = catalog.find(parsed.text) if not parsed.files else None
+    entry = catalog.find(parsed.text.strip()) if not parsed.files and subset is None else None
     if entry is not None:
         document, lines = entry.model_dump(mode="json"), _entry_lines(entry)
     else:
-        reply = _prepared(parsed, limits)
+        reply = _prepared(parsed, subset, limits)
         document, lines = _document(parsed, reply), _reply_lines(reply)
     if as_json:
         emit(document)
@@ -67,7 +68,7 @@ def describe(spec: str, verbose: bool, as_json: bool) -> None:  # noqa: ARG001  
         click.echo(line)
 
 
-def _prepared(spec: "DataSpec", limits: Any) -> "PrepareReply":
+def _prepared(spec: "DataSpec", subset: int | None, limits: Any) -> "PrepareReply":
     """What our loader makes of the file, in a prepare room; the arrays are thrown away."""
     import secrets
     import tempfile
@@ -75,18 +76,12 @@ def _prepared(spec: "DataSpec", limits: Any) -> "PrepareReply":
 
     from fumehood import rooms
     from fumehood.errors import InternalError
-    from fumehood.preparation import TEST_FRACTION, VALIDATION_FRACTION
+    from fumehood.preparation import request_for
     from fumehood.sandbox.exchange import Outgoing
     from fumehood.sandbox.host import open_host
-    from fumehood_shared.messages import PrepareReply, PrepareRequest
+    from fumehood_shared.messages import PrepareReply
 
-    request = PrepareRequest(
-        source=spec.source,
-        split_seed=0,
-        validation_fraction=VALIDATION_FRACTION,
-        test_fraction=TEST_FRACTION,
-        deadline_s=limits.prepare.wall_s,
-    )
+    request = request_for(spec, 0, subset, limits.prepare.wall_s)
     files = [Outgoing(name, path) for name, path in spec.files]
     with (
         tempfile.TemporaryDirectory(prefix="fumehood-describe-") as folder,
@@ -107,11 +102,26 @@ def _document(spec: "DataSpec", reply: "PrepareReply") -> dict[str, Any]:
         "rows": _rows(reply),
         "columns": [column.model_dump(mode="json") for column in getattr(reply.encoding, "columns", ())],
         "target": reply.target.model_dump(mode="json"),
+        "vocab_size": reply.vocab_size,
+        "balance": _balance(reply),
     }
 
 
 def _rows(reply: "PrepareReply") -> dict[str, int]:
     return {split: reply.arrays[f"{split}_inputs"].shape[0] for split in ("train", "validation", "test")}
+
+
+def _balance(reply: "PrepareReply") -> dict[str, Any] | None:
+    """Rows of the most frequent class over those of the least frequent, and its share of all; None without classes."""
+    counts = reply.facts.class_counts
+    if not counts:
+        return None
+    majority = max(counts, key=lambda name: counts[name])
+    return {
+        "ratio": counts[majority] / max(1, min(counts.values())),
+        "majority": majority,
+        "share": counts[majority] / max(1, sum(counts.values())),
+    }
 
 
 def _entry_lines(entry: "Entry") -> Iterator[str]:
@@ -131,7 +141,12 @@ def _reply_lines(reply: "PrepareReply") -> Iterator[str]:
     yield _line("inputs", f"{reply.input_kind.value}, {' x '.join(str(n) for n in reply.input_shape)} after encoding")
     columns = {column.name: _column(column) for column in getattr(reply.encoding, "columns", ())}
     yield from _table("column", columns)
+    if reply.vocab_size:
+        yield _line("tokens", f"0 padding, 1 unknown, and {reply.vocab_size - 2} words of the training rows")
     yield from _table("class", {name: f"{count} rows" for name, count in facts.class_counts.items()})
+    if (balance := _balance(reply)) is not None:
+        line = f"{balance['ratio']:.3g} to 1 from the most to the least frequent class"
+        yield _line("balance", f"{line}; always saying {balance['majority']} is right in {balance['share']:.1%}")
     yield from _table("missing", {name: f"{count} cells" for name, count in facts.missing_cells.items()})
     if facts.dropped_rows:
         yield _line("dropped", f"{facts.dropped_rows} rows without a target")
