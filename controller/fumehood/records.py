@@ -82,7 +82,7 @@ class Plan(Record):
     """A planner's proposal. ``params`` is the planner's own account of it, enough to rebuild its state from history."""
 
     family: str
-    """mlp, residual_mlp, cnn, residual_cnn, vit, mixer ..."""
+    """mlp, residual_mlp, cnn, residual_cnn, vit, mixer, bag_of_words, text_cnn, text_transformer ..."""
     title: str
     rationale: str
     model_config_: dict[str, Any] = Field(alias="model_config")
