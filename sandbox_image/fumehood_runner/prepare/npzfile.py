@@ -85,7 +85,7 @@ def features(array: Array, name: str) -> tuple[Table | Images, tuple[str, ...]]:
             RefusalKind.WRONG_COLUMNS, f"Array {shown(name)} holds {array.dtype}, and inputs have to be numbers."
         )
     if array.ndim in (1, 2):
-        return _table(array.reshape(len(array), -1)), ()
+        return _table(array if array.ndim == 2 else array[:, None]), ()
     if array.ndim in (3, 4) and array.size:
         return _images(array, name)
     raise Refused(
