@@ -10,8 +10,9 @@ its ``i``-th.
 import hashlib
 import hmac
 import os
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,8 @@ Order = NDArray[np.int64]
 Scalar = TypeVar("Scalar", bound=np.generic)
 
 _CHUNK_BYTES = 16 * 1024 * 1024
+_WIDE_BYTES = 1024
+"""From here on, reading a row takes longer than asking for it."""
 _DTYPES = {"float32": "<f4", "int64": "<i8"}
 
 
@@ -47,10 +50,29 @@ def permute_file(source: Path, destination: Path, spec: ArraySpec, order: Order)
     with open(destination, "xb", opener=_private) as file:
         if spec.nbytes == 0:
             return
-        rows: NDArray[Any] = np.memmap(source, dtype=_DTYPES[spec.dtype], mode="r", shape=spec.shape)
-        step = max(1, _CHUNK_BYTES // (spec.nbytes // spec.shape[0]))
-        starts = range(0, len(order), step)
-        file.writelines(np.ascontiguousarray(rows[order[start : start + step]]).data for start in starts)
+        with source.open("rb") as rows:
+            file.writelines(_rows(rows, spec, order))
+
+
+def _rows(source: BinaryIO, spec: ArraySpec, order: Order) -> Iterator[memoryview]:
+    """The rows of ``source`` in ``order``, a block at a time.
+
+    Wide rows are read one by one: a map of the file, read in a random order, would come to lie in memory as a whole.
+    """
+    width = spec.nbytes // spec.shape[0]
+    step = max(1, _CHUNK_BYTES // width)
+    if width < _WIDE_BYTES:
+        mapped: NDArray[Any] = np.memmap(source, dtype=_DTYPES[spec.dtype], mode="r", shape=spec.shape)
+        for start in range(0, len(order), step):
+            yield np.ascontiguousarray(mapped[order[start : start + step]]).data
+        return
+    block = memoryview(bytearray(step * width))
+    for start in range(0, len(order), step):
+        chosen = order[start : start + step].tolist()
+        for place, row in enumerate(chosen):
+            if os.preadv(source.fileno(), [block[place * width : (place + 1) * width]], row * width) != width:
+                raise InternalError(f"{source.name} became shorter while it was read")
+        yield block[: len(chosen) * width]
 
 
 def unpermute(array: NDArray[Scalar], order: Order) -> NDArray[Scalar]:
