@@ -75,7 +75,7 @@ _VALUES: tuple[Start, ...] = (
 
 _TEXT: tuple[Start, ...] = (
     ("bag_of_words", {"width": 64, "depth": 0, "lr": 0.01, "dropout": 0.3}),
-    ("text_cnn", {"width": 64, "depth": 0, "windows": "1-2-3", "lr": 0.003, "dropout": 0.5}),
+    ("text_cnn", {"width": 32, "depth": 0, "windows": "1-2-3", "lr": 0.003, "dropout": 0.5}),
     ("text_transformer", {"width": 32, "depth": 1, "lr": 0.002, "dropout": 0.2, "weight_decay": 0.05}),
     ("bag_of_words", {"width": 128, "depth": 1, "lr": 0.005, "dropout": 0.5, "label_smoothing": 0.05}),
 )

@@ -32,7 +32,7 @@ def title(candidate: Candidate) -> str:
     parts = [label[:1].upper() + label[1:], f"width {settings['width']}", f"depth {settings['depth']}"]
     parts += [f"windows of {settings['windows']} words"] if "windows" in settings else []
     parts += [f"patch {settings['patch']}"] if "patch" in settings else []
-    parts.append(_named(settings["activation"]))
+    parts += [_named(settings["activation"])] if settings["depth"] else []
     parts += [_named(settings["norm"])] if settings.get("norm", "none") != "none" else []
     parts += [f"dropout {settings['dropout']}"] if settings["dropout"] else []
     return ", ".join(parts)
