@@ -46,6 +46,8 @@ class CheckSettings(Record):
     num_seeds: int
     seed: int
     split_seed: int
+    subset: int | None = None
+    """As in ``RunSettings``."""
     gpus: str | None = None
     """The value of ``--gpus``; None leaves it to the policy."""
     timeout_s: float | None = None
@@ -146,7 +148,7 @@ class Check:
         self._note(image=host.images.sandbox)
         self.progress.stage("Preparing the data")
         sealed = self.folder / "sealed"
-        dataset, facts = preparation.prepare(host, sealed, self.asked.data, self.asked.split_seed)
+        dataset, facts = preparation.prepare(host, sealed, self.asked.data, self.asked.split_seed, self.asked.subset)
         wanted = _goal(self.asked, dataset.task)
         self._note(dataset=dataset, prepared=facts, goal=wanted)
         laboratory = Laboratory(host, sealed, sealed / "scratch", dataset, self._design(host, wanted), self.progress)

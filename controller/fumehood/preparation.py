@@ -19,25 +19,34 @@ VALIDATION_FRACTION = 0.2
 TEST_FRACTION = 0.2
 
 
-def prepare(host: Host, sealed: Path, data: str, split_seed: int) -> tuple[Dataset, RoomFacts]:
+def prepare(
+    host: Host, sealed: Path, data: str, split_seed: int, subset: int | None = None
+) -> tuple[Dataset, RoomFacts]:
     """Fill the empty folder ``sealed`` with the arrays of a data set and a new key for the orders of their rows.
 
+    ``subset``: so many of its rows, each class in its proportion; None is all of them.
     Raises DataError for data that cannot be used, with the reason.
     """
     seal.create_sealed_dir(sealed)
     seal.write_sealed(sealed / seal.KEY, [secrets.token_bytes(32)])
     spec = specs.parse(data, int(host.policy.raw_data))
-    request = PrepareRequest(
+    request = request_for(spec, split_seed, subset, host.policy.prepare.wall_s)
+    with host.room("prepare") as room:
+        prepared = rooms.prepare(room, request, [Outgoing(name, path) for name, path in spec.files], sealed)
+    sync(sealed)
+    return _dataset(data, split_seed, subset, spec, prepared), prepared.facts
+
+
+def request_for(spec: specs.DataSpec, split_seed: int, subset: int | None, deadline_s: float) -> PrepareRequest:
+    """The request that loads ``spec`` and splits it as every run does."""
+    return PrepareRequest(
         source=spec.source,
         split_seed=split_seed,
         validation_fraction=VALIDATION_FRACTION,
         test_fraction=TEST_FRACTION,
-        deadline_s=host.policy.prepare.wall_s,
+        subset=subset,
+        deadline_s=deadline_s,
     )
-    with host.room("prepare") as room:
-        prepared = rooms.prepare(room, request, [Outgoing(name, path) for name, path in spec.files], sealed)
-    sync(sealed)
-    return _dataset(data, split_seed, spec, prepared), prepared.facts
 
 
 def source_digest(spec: specs.DataSpec, digests: Mapping[str, str]) -> str:
@@ -46,7 +55,7 @@ def source_digest(spec: specs.DataSpec, digests: Mapping[str, str]) -> str:
     return hashlib.sha256("\n".join([spec.source.model_dump_json(), *raw]).encode()).hexdigest()
 
 
-def _dataset(data: str, split_seed: int, spec: specs.DataSpec, prepared: Prepared) -> Dataset:
+def _dataset(data: str, split_seed: int, subset: int | None, spec: specs.DataSpec, prepared: Prepared) -> Dataset:
     reply = prepared.reply
     if not isinstance(reply, PrepareReply):
         raise InternalError("the prepare room answered another question")
@@ -63,5 +72,6 @@ def _dataset(data: str, split_seed: int, spec: specs.DataSpec, prepared: Prepare
         digests=dict(prepared.digests),
         source_digest=source_digest(spec, prepared.raw_digests),
         split_seed=split_seed,
+        subset=subset,
         facts=reply.facts,
     )

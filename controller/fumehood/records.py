@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from fumehood_shared import caps
 from fumehood_shared.messages import (
     ArraySpec,
     DataFacts,
@@ -65,6 +66,8 @@ class Dataset(Record):
     source_digest: str
     """SHA-256 of the raw file, or of ``builtin:NAME@library version``."""
     split_seed: int
+    subset: int | None = None
+    """How many rows were asked for; None is all."""
     facts: DataFacts
 
     def rows(self, split: str) -> int:
@@ -79,7 +82,7 @@ class Plan(Record):
     """A planner's proposal. ``params`` is the planner's own account of it, enough to rebuild its state from history."""
 
     family: str
-    """mlp, residual_mlp, cnn, residual_cnn, vit, mixer ..."""
+    """mlp, residual_mlp, cnn, residual_cnn, vit, mixer, bag_of_words, text_cnn, text_transformer ..."""
     title: str
     rationale: str
     model_config_: dict[str, Any] = Field(alias="model_config")
@@ -413,6 +416,8 @@ class RunSettings(Record):
     seed: int
     """Drives the planner and, through it, the candidates' seeds."""
     split_seed: int
+    subset: Annotated[int, Field(ge=caps.SMALLEST_SUBSET)] | None = None
+    """So many rows of the data set, each class in its proportion; None is all of them."""
     policy: str
     """Name of the policy; its full text is in the journal."""
     confidence_level: float = 0.95

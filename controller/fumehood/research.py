@@ -106,7 +106,9 @@ class Research:
             return
         self.progress.stage("preparing data")
         sealed = self.recorder.directory.fresh(self.recorder.directory.sealed)
-        dataset, facts = preparation.prepare(self.host, sealed, run.settings.data, run.settings.split_seed)
+        dataset, facts = preparation.prepare(
+            self.host, sealed, run.settings.data, run.settings.split_seed, run.settings.subset
+        )
         draft = goal.parse(
             run.settings.goal.text, data=run.settings.data, metric=run.settings.metric, target=run.settings.target
         )

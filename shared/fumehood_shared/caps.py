@@ -68,3 +68,9 @@ JSON_FIELDS = 64
 
 JSON_TABLE_KEYS = 40_000
 """Keys of all tables in one message."""
+
+TOKENS_PER_TEXT = 4096
+"""Words of a text that a user may ask for; the rest is cut."""
+
+SMALLEST_SUBSET = 10
+"""Rows, for three splits."""

@@ -108,7 +108,26 @@ class ImageEncoding(Message):
     std: Row[float]
 
 
-Encoding = Annotated[TabularEncoding | ImageEncoding, Field(discriminator="kind")]
+class TokenEncoding(Message):
+    """Texts are words and punctuation marks in lower case, each its place in ``vocabulary`` plus 2.
+
+    1 stands for a word that is not in it, 0 for the padding behind a text of fewer than ``length`` tokens; longer ones
+    are cut at their end. A text without a token is one unknown word, so that no row is padding alone.
+    """
+
+    kind: Literal["tokens"] = "tokens"
+    column: str
+    """What the text is called in its file."""
+    length: Size
+    vocabulary: Row[str]
+    """Words of the training texts, the most frequent first."""
+
+    @property
+    def vocab_size(self) -> int:
+        return len(self.vocabulary) + 2
+
+
+Encoding = Annotated[TabularEncoding | ImageEncoding | TokenEncoding, Field(discriminator="kind")]
 
 
 class TargetEncoding(Message):
@@ -131,13 +150,47 @@ class BuiltinSource(Message):
     name: str
 
 
-class CsvSource(Message):
-    """A CSV file with a header, put under ``in/raw/data.csv``; ``target`` is the column to predict."""
+class RowsSource(Message):
+    """What files of named columns have in common."""
 
-    kind: Literal["csv"] = "csv"
     target: str
+    """The column to predict."""
     task: Task | None = None
     """Said by the user; needed for integer targets with more than 20 values."""
+    group: str | None = None
+    """Column whose equal values must not be torn apart by the split. Not a feature, and neither is ``time``."""
+    time: str | None = None
+    """Column of numbers or ISO dates; training gets the oldest rows, test the newest."""
+
+
+class CsvSource(RowsSource):
+    """A CSV file with a header, put under ``in/raw/data.csv``."""
+
+    kind: Literal["csv"] = "csv"
+
+
+class ParquetSource(RowsSource):
+    """A Parquet file, put under ``in/raw/data.parquet``."""
+
+    kind: Literal["parquet"] = "parquet"
+
+
+class JsonlSource(RowsSource):
+    """Lines of JSON, each an object with a text; put under ``in/raw/data.jsonl``."""
+
+    kind: Literal["jsonl"] = "jsonl"
+    text: str
+    length: Annotated[int, Field(ge=1, le=caps.TOKENS_PER_TEXT)]
+    """Tokens of a text at most; longer texts are cut."""
+
+
+class NpzSource(Message):
+    """NumPy arrays, put under ``in/raw/data.npz``; None: the first of the usual names that are there."""
+
+    kind: Literal["npz"] = "npz"
+    inputs: str | None = None
+    target: str | None = None
+    task: Task | None = None
 
 
 class ImageFormat(StrEnum):
@@ -184,13 +237,17 @@ class ImagePart(StrEnum):
     TEST = "test"
 
 
-Source = Annotated[BuiltinSource | CsvSource | ImageSetSource | ImageFolderSource, Field(discriminator="kind")]
+Source = Annotated[
+    BuiltinSource | CsvSource | ParquetSource | JsonlSource | NpzSource | ImageSetSource | ImageFolderSource,
+    Field(discriminator="kind"),
+]
 
 
 class PrepareRequest(Message):
     """Load, split, fit the encoders on the training rows, write arrays.
 
-    The split is stratified by class and depends on ``split_seed`` and the rows alone.
+    The split depends on ``split_seed`` and the rows alone. It is stratified by class, unless the source says how rows
+    belong together (groups, times) or brings test rows of its own.
     """
 
     job: Literal["prepare"] = "prepare"
@@ -199,7 +256,7 @@ class PrepareRequest(Message):
     split_seed: Count
     validation_fraction: Annotated[float, Field(gt=0, lt=1)]
     test_fraction: Annotated[float, Field(gt=0, lt=1)]
-    subset: Annotated[int, Field(ge=10)] | None = None
+    subset: Annotated[int, Field(ge=caps.SMALLEST_SUBSET)] | None = None
     """Use a stratified subset of that many rows; None uses all."""
     deadline_s: Deadline
 

@@ -15,8 +15,12 @@ SOURCE = "model.py"
 RAW = "raw"
 """Folder under ``in/`` with the raw files of a data set; prepare rooms only."""
 
+CSV = "data.csv"
+PARQUET = "data.parquet"
+JSONL = "data.jsonl"
+NPZ = "data.npz"
 IMAGES = "images.tar"
-"""In the raw folder: the images of a folder, packed."""
+"""In the raw folder: what the user named; images of a folder are packed. Files of public sets keep their names."""
 
 RESULT = "result.json"
 HANDED_OVER = "handed-over.json"

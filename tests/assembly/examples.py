@@ -143,7 +143,24 @@ def _on_sequences() -> dict[str, Config]:
     }
 
 
-BY_TYPE: dict[str, Config] = {**_on_vectors(), **_on_lines(), **_on_images(), **_on_sequences()}
+def on_words(layer: Any) -> Config:
+    return {
+        "class_name": "Example",
+        "input_shape": [9],
+        "num_outputs": 3,
+        "layers": [{"type": "Embedding", "vocab_size": 20, "dim": 8, "padding_idx": 0}, layer, "linear"],
+    }
+
+
+def _on_words() -> dict[str, Config]:
+    return {
+        "word_mean": on_words("word_mean"),
+        "word_convolution": on_words({"type": "word_convolution", "filters": 5, "sizes": [2, 3]}),
+        "text_transformer": on_words({"type": "text_transformer", "heads": 2, "hidden": 5, "depth": 3, "dropout": 0.1}),
+    }
+
+
+BY_TYPE: dict[str, Config] = {**_on_vectors(), **_on_lines(), **_on_images(), **_on_sequences(), **_on_words()}
 """Type name -> a model that uses it with settings other than the defaults."""
 
 VARIANTS: dict[str, Config] = {

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.unit
 
 CASES = {**BY_TYPE, **VARIANTS}
 RECIPE = {"optimizer": "sgd", "lr": 0.05, "epochs": 7, "augment": ["shift", "mixup"], "mixed_precision": False}
-CALLS = {"super", "tuple", "ValueError", "build_model", "activation", "norm", "Example"}
+CALLS = {"super", "tuple", "ValueError", "build_model", "activation", "norm", "layer", "range", "Example"}
 CALL_ROOTS = ("nn.", "torch.", "self.", "x.", "super().")
 BLOCK_CLASSES = {n.name for k in catalog.TYPES for n in ast.walk(ast.parse(k.source)) if isinstance(n, ast.ClassDef)}
 

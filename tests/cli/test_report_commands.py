@@ -44,7 +44,10 @@ def asking(goal: str, **changes: Any) -> Run:
     return run.model_copy(update={"settings": asked})
 
 
-@pytest.mark.parametrize("words", [commands.RESUME, commands.REPORT, commands.PREDICT], ids=" ".join)
+PREDICT = commands.predict(factories.good_run())
+
+
+@pytest.mark.parametrize("words", [commands.RESUME, commands.REPORT, PREDICT], ids=" ".join)
 def test_the_commands_for_this_run_are_taken(words: tuple[str, ...]) -> None:
     name, parameters = parsed(shlex.join(words))
     assert name == words[1]

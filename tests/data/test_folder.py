@@ -148,7 +148,7 @@ def test_what_is_no_folder_is_told(tmp_path):
 
 def test_more_than_the_policy_takes_is_told_with_both_sizes(tmp_path):
     root = written(tmp_path, {**TWO, "cat/4.png": bytes(3 * 2**20)})
-    assert "are 3 MiB, and at most 2 MiB are taken" in trouble(root, 2 * 2**20)
+    assert "are 3.0 MiB, and at most 2.0 MiB are taken" in trouble(root, 2 * 2**20)
 
 
 def test_a_file_that_grows_while_it_is_sent_stops_the_stream(tmp_path):
@@ -192,3 +192,11 @@ def test_a_path_may_hold_a_hash_and_a_tilde_is_the_home(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     image_files.write_folder(tmp_path / "a#b", TWO)
     assert len(specs.parse("imagefolder:~/a#b").files[0][1].members) == 3
+
+
+def test_new_images_need_no_folder_of_their_class(tmp_path):
+    image_files.write_folder(tmp_path / "new", {"1.png": b"x", "deep/2.png": b"y"})
+    spec = specs.for_new_rows(f"imagefolder:{tmp_path / 'new'}")
+    assert [member.name for member in spec.files[0][1].members] == ["all/-/1.png", "all/-/deep/2.png"]
+    with pytest.raises(DataError, match="names no folder"):
+        specs.parse("imagefolder:#size=32")

@@ -1,7 +1,9 @@
 """The secret order: a permutation that only the key gives away, and that can be taken back."""
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -99,3 +101,21 @@ folder, n = Path(sys.argv[1]), 200 * 256
 spec = ArraySpec(dtype="float32", shape=(n, 1024))
 permute_file(folder / "a.bin", folder / "b.bin", spec, permutation(b"k", "p", n))
 """
+
+
+def test_a_large_file_of_wide_rows_passes_through_little_memory(tmp_path):
+    """The training inputs of a set like CIFAR-10: 40,000 rows of 3,072 numbers, 469 MiB."""
+    rows, width = 40_000, 3_072
+    source, destination = tmp_path / "source.bin", tmp_path / "destination.bin"
+    np.repeat(np.arange(rows, dtype="<f4"), width).tofile(source)
+    script = Path(__file__).with_name("peak.py")
+    done = subprocess.run(
+        [sys.executable, str(script), str(source), str(destination), str(rows), str(width)],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert int(done.stdout) < 200 * 2**20
+    expected = permutation(b"k", "memory", rows)
+    result = np.memmap(destination, dtype="<f4", mode="r", shape=(rows, width))
+    assert np.array_equal(result[:, 0], expected)
+    assert np.array_equal(result[:, -1], expected)

@@ -74,7 +74,7 @@ def test_a_set_larger_than_the_policy_takes_is_told(tmp_path, monkeypatch):
     monkeypatch.setenv("FUMEHOOD_DATA_CATALOG", str(catalogue(tmp_path, files)))
     monkeypatch.setenv("FUMEHOOD_DATA_DIR", str(tmp_path))
     image_files.write_folder(tmp_path / "mnist", files)
-    with pytest.raises(DataError, match="the policy takes 1 MiB"):
+    with pytest.raises(DataError, match=r"at most 1\.0 MiB are taken"):
         specs.parse("mnist", 2**20)
 
 

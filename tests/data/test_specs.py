@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from fumehood.data import catalog, specs
+from fumehood.data import catalog, specs, tables
 from fumehood.errors import DataError
-from fumehood_shared.messages import BuiltinSource, CsvSource, Task
+from fumehood_shared import paths
+from fumehood_shared.messages import BuiltinSource, CsvSource, JsonlSource, NpzSource, ParquetSource, Task
 
 pytestmark = pytest.mark.unit
 
@@ -38,7 +39,7 @@ def test_a_built_in_name_needs_no_file(name):
 def test_a_csv_file_goes_to_the_room_under_a_fixed_name(csv):
     spec = specs.parse(f"csv:{csv}#target=species")
     assert spec.source == CsvSource(target="species")
-    assert spec.files == ((specs.CSV_FILE, csv),)
+    assert spec.files == ((paths.CSV, csv),)
     assert spec.text == f"csv:{csv}#target=species"
 
 
@@ -73,8 +74,51 @@ def test_a_tilde_is_the_home_directory(csv, monkeypatch):
 
 
 def test_new_rows_need_no_target_but_may_have_one(csv):
-    assert specs.for_new_rows(f"csv:{csv}").source == CsvSource(target=specs.NO_TARGET)
+    assert specs.for_new_rows(f"csv:{csv}").source == CsvSource(target=tables.NO_TARGET)
     assert specs.for_new_rows(f"csv:{csv}#target=species").source == CsvSource(target="species")
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Path:
+    for scheme in tables.SCHEMES:
+        (tmp_path / f"a.{scheme.name}").write_bytes(b"something")
+    return tmp_path
+
+
+def test_every_kind_of_file_has_its_options(files):
+    assert specs.parse(f"parquet:{files}/a.parquet#target=y&group=who").source == ParquetSource(target="y", group="who")
+    assert specs.parse(f"csv:{files}/a.csv#target=y&time=day").source == CsvSource(target="y", time="day")
+    assert specs.parse(f"npz:{files}/a.npz").source == NpzSource()
+    assert specs.parse(f"npz:{files}/a.npz#inputs=a&target=b").source == NpzSource(inputs="a", target="b")
+    source = specs.parse(f"jsonl:{files}/a.jsonl#text=body&label=stars&task=regression&length=30").source
+    assert source == JsonlSource(text="body", target="stars", task=Task.REGRESSION, length=30)
+
+
+def test_new_rows_of_every_kind_need_no_option(files):
+    for scheme in tables.SCHEMES:
+        (name, path), *_ = specs.for_new_rows(f"{scheme.name}:{files}/a.{scheme.name}").files
+        assert (name, path) == (f"data.{scheme.name}", files / f"a.{scheme.name}")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("jsonl:{}/a.jsonl#label=y", "no key named to read"),
+        ("jsonl:{}/a.jsonl#text=t", "no key named to predict"),
+        ("jsonl:{}/a.jsonl#text=t&label=t", "the same key"),
+        ("jsonl:{}/a.jsonl#text=t&label=y&length=0", "1 to 4096"),
+        ("jsonl:{}/a.jsonl#text=t&label=y&length=-5", "1 to 4096"),
+        ("jsonl:{}/a.jsonl#text=t&label=y&length=many", "1 to 4096"),
+        ("csv:{}/a.csv#target=y&group=a&time=b", "Give one of them"),
+        ("csv:{}/a.csv#target=y&group=y", "read or predicted"),
+        ("parquet:{}/a.parquet", "no column named to predict"),
+        ("npz:{}/a.npz#group=a", "Options are: inputs, target, task"),
+        ("a.jsonl", "jsonl:PATH#text=KEY&label=KEY"),
+        ("npz:{}/b.npz", "There is no file"),
+    ],
+)
+def test_options_that_make_no_sense_are_refused(files, text, words):
+    assert words in refusal(text.format(files))
 
 
 @pytest.mark.parametrize("text", ["", "   "])
@@ -97,7 +141,7 @@ def test_a_bare_file_name_is_told_how_to_be_written():
     assert "For a file, write csv:PATH#target=COLUMN" in refusal("trees.csv#target=species")
 
 
-@pytest.mark.parametrize("text", ["ftp:x", "npz:x.npz", "C:\\data.csv"])
+@pytest.mark.parametrize("text", ["ftp:x", "h5:x.h5", "C:\\data.csv"])
 def test_an_unknown_kind_lists_the_known_ones(text):
     assert "csv:PATH#target=COLUMN" in refusal(text)
 

@@ -33,6 +33,7 @@ def dataset(
     outputs: int = 10,
     kind: InputKind | None = None,
     task: Task = Task.CLASSIFICATION,
+    vocab_size: int | None = None,
 ) -> Dataset:
     guessed = InputKind.IMAGE if len(shape) == 3 else InputKind.TABULAR
     return Dataset(
@@ -41,6 +42,7 @@ def dataset(
         input_kind=kind or guessed,
         input_shape=shape,
         num_outputs=outputs,
+        vocab_size=vocab_size,
         encoding=TabularEncoding(columns=()),
         target=TargetEncoding(name="target"),
         arrays={"train_inputs": ArraySpec(dtype="float32", shape=(rows, *shape))},
@@ -56,7 +58,8 @@ PHOTOS = dataset((3, 32, 32), 1500)
 WINE = dataset((13,), 106, 3)
 DIABETES = dataset((10,), 265, 1, task=Task.REGRESSION)
 TABLE = dataset((40,), 3000, 2)
-ALL = {"digits": DIGITS, "photos": PHOTOS, "wine": WINE, "diabetes": DIABETES, "table": TABLE}
+REVIEWS = dataset((40,), 1200, 2, InputKind.TOKENS, vocab_size=900)
+ALL = {"digits": DIGITS, "photos": PHOTOS, "wine": WINE, "diabetes": DIABETES, "table": TABLE, "reviews": REVIEWS}
 
 
 def score(mean: float, half_width: float | None = 0.02, metric: str = "accuracy") -> Score:

@@ -190,11 +190,6 @@ def test_a_limit_that_nothing_can_meet_is_refused_with_what_would_be_needed() ->
     assert "42" in caught.value.hint
 
 
-def test_tokens_are_refused_in_words() -> None:
-    with pytest.raises(UsageError, match="tokens"):
-        SearchPlanner(0).propose(goal(), dataset((64,), kind=InputKind.TOKENS), [], ())
-
-
 @pytest.mark.parametrize(
     "data",
     [
@@ -208,6 +203,8 @@ def test_tokens_are_refused_in_words() -> None:
         dataset((5_000,), 300, 2),
         dataset((12,), 400_000, 50),
         dataset((4,), 200, 3, kind=InputKind.TABULAR),
+        dataset((1,), 40, 2, kind=InputKind.TOKENS, vocab_size=3),
+        dataset((4096,), 30_000, 20, kind=InputKind.TOKENS, vocab_size=20_000),
     ],
     ids=lambda data: "x".join(map(str, data.input_shape)),
 )
@@ -242,6 +239,8 @@ def test_every_family_is_tried_among_the_first_proposals() -> None:
         "cnn", "residual_cnn", "vit", "mixer", "mlp",
     }  # fmt: skip
     assert {i.plan.family for i in run(SearchPlanner(0), goal(), WINE, 8, noise(1))} == {"mlp", "residual_mlp"}
+    texts = {i.plan.family for i in run(SearchPlanner(0), goal(), ALL["reviews"], 6, noise(1))}
+    assert texts == {"bag_of_words", "text_cnn", "text_transformer"}
 
 
 @pytest.mark.parametrize("direction", ["max", "min"])

@@ -39,12 +39,12 @@ class Prepared:
 class Room:
     root: Path
 
-    def put(self, content: str | bytes) -> "Room":
+    def put(self, content: str | bytes, name: str = "data.csv") -> "Room":
         raw = self.root / paths.IN / paths.RAW
         raw.mkdir(parents=True, exist_ok=True)
         (self.root / paths.OUT).mkdir(exist_ok=True)
         data = content.encode() if isinstance(content, str) else content
-        (raw / "data.csv").write_bytes(data)
+        (raw / name).write_bytes(data)
         return self
 
     def put_files(self, files: dict[str, bytes]) -> "Room":
@@ -77,6 +77,25 @@ class Room:
 
     def refused(self, target: str = "y", task: Task | None = None, **settings) -> Refusal:
         reply = self.ask(target, task, **settings)
+        assert isinstance(reply, Refusal), reply
+        return reply
+
+    def load(self, source: Source, **settings) -> Prepared:
+        """Prepare what any source names."""
+        return self._accepted(prepare(_request(source, **settings), self.root))
+
+    def refusal(self, source: Source, **settings) -> Refusal:
+        reply = prepare(_request(source, **settings), self.root)
+        assert isinstance(reply, Refusal), reply
+        return reply
+
+    def new_rows(self, source: Source, encoding: Encoding) -> np.ndarray:
+        reply = encode(EncodeRequest(source=source, encoding=encoding, deadline_s=60.0), self.root)
+        assert isinstance(reply, EncodeReply), reply
+        return read(self.root / paths.OUT, "inputs", reply)
+
+    def new_rows_refusal(self, source: Source, encoding: Encoding) -> Refusal:
+        reply = encode(EncodeRequest(source=source, encoding=encoding, deadline_s=60.0), self.root)
         assert isinstance(reply, Refusal), reply
         return reply
 

@@ -113,12 +113,31 @@ def test_validation_comes_out_of_training_where_only_a_test_folder_is_given(room
     assert [len(prepared.array(f"{s}_targets")) for s in ("train", "validation", "test")] == [32, 8, 40]
 
 
-def test_a_class_missing_from_a_split_is_named(room, tmp_path):
-    files = {f"train/{name}": c for name, c in image_files.classes_of_images(6).items()}
-    files |= {f"test/{name}": c for name, c in image_files.classes_of_images(6).items() if name.startswith("cat")}
-    found = refusal(put(room, tmp_path, files))
+def test_test_images_come_out_of_training_where_only_a_validation_folder_is_given(room, tmp_path):
+    files = {f"{part}/{name}": c for part in ("train", "val") for name, c in image_files.classes_of_images(20).items()}
+    prepared = put(room, tmp_path, files).accept(ImageFolderSource())
+    assert [len(prepared.array(f"{s}_targets")) for s in ("train", "validation", "test")] == [32, 40, 8]
+    note = "The 40 validation rows are the data set's own. The 8 test rows are drawn from its training rows."
+    assert note in prepared.reply.facts.notes
+
+
+def parts_with(missing: str) -> dict[str, bytes]:
+    """Folders of train and test images, but no dogs in ``missing``."""
+    images = image_files.classes_of_images(20)
+    files = {f"{part}/{name}": c for part in ("train", "test") for name, c in images.items()}
+    return {name: c for name, c in files.items() if not name.startswith(f"{missing}/dog")}
+
+
+def test_a_class_missing_from_a_test_folder_is_noted(room, tmp_path):
+    facts = put(room, tmp_path, parts_with("test")).accept(ImageFolderSource()).reply.facts
+    assert any(note.startswith("No test rows of these classes") and "'dog'" in note for note in facts.notes)
+
+
+def test_a_class_missing_from_the_training_folder_is_refused(room, tmp_path):
+    found = refusal(put(room, tmp_path, parts_with("train")))
     assert found.kind is RefusalKind.CLASS_MISSING
-    assert "No test image is of 1 of the 2 classes: 'dog'" in found.message
+    assert "no training rows of 1 of 2 classes of 'class'" in found.message
+    assert "'dog'" in found.message
 
 
 def test_one_class_only_is_refused(room, tmp_path):

@@ -171,11 +171,12 @@ def test_a_label_beyond_the_classes_is_told(room: Room) -> None:
     assert "outside its 9 classes" in refusal(room, small_mnist(), ImageFormat.IDX, DIGITS[:9])
 
 
-def test_a_class_missing_from_the_test_set_is_named(room: Room) -> None:
+def test_a_class_missing_from_the_training_set_is_named(room: Room) -> None:
     files = small_mnist()
-    files["t10k-labels-idx1-ubyte.gz"] = image_files.idx(np.arange(20) % 9)
+    files["train-labels-idx1-ubyte.gz"] = image_files.idx(np.arange(60) % 9)
+    files["t10k-labels-idx1-ubyte.gz"] = image_files.idx(np.arange(20) % 2 + 8)
     message = refusal(room, files, ImageFormat.IDX)
-    assert "No test image is of 1 of the 10 classes: '9'" in message
+    assert "no training rows of 1 of 10 classes of 'class'" in message
 
 
 class Hostile:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from difflib import get_close_matches
 
 from fumehood.assembly.blocks import features as feature_blocks
-from fumehood.assembly.blocks import image, tokens
+from fumehood.assembly.blocks import image, text, tokens
 from fumehood.assembly.layer import LayerType
 from fumehood.assembly.layers import (
     activation,
@@ -30,6 +30,7 @@ TYPES: tuple[LayerType, ...] = (
     *image.TYPES,
     *feature_blocks.TYPES,
     *tokens.TYPES,
+    *text.TYPES,
 )
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from fumehood.cli.options import GPUS, VERBOSE, Positive
+from fumehood.cli.options import GPUS, SUBSET, VERBOSE, Positive
 from fumehood.errors import UsageError
 
 if TYPE_CHECKING:
@@ -49,6 +49,7 @@ FORMATS = ("text", "json", "junit", "sarif")
 )
 @click.option("--seed", type=click.IntRange(0, 2**31), default=0, show_default=True, help="Drives the candidate.")
 @click.option("--split-seed", type=click.IntRange(0, 2**31), default=0, show_default=True, help="Drives the split.")
+@SUBSET
 @GPUS
 @click.option("--timeout", type=Positive(), metavar="SECONDS", help="Wall time of training, if below the policy's.")
 @click.option(
@@ -87,6 +88,7 @@ def check(
     final: bool,
     seed: int,
     split_seed: int,
+    subset: int | None,
     gpus: str | None,
     timeout: float | None,
     budget_minutes: float | None,
@@ -120,6 +122,7 @@ def check(
         num_seeds=num_seeds,
         seed=seed,
         split_seed=split_seed,
+        subset=subset,
         gpus=gpus,
         timeout_s=timeout,
         budget_minutes=budget_minutes,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from fumehood.cli.options import AS_JSON, VERBOSE
+from fumehood.cli.options import AS_JSON, SUBSET, VERBOSE
 
 if TYPE_CHECKING:
     from fumehood.data.catalog import Entry
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 SHOWN = 30
 """Classes or columns that are listed for people; the rest is counted."""
 
-FILES = {"a CSV file": "csv:PATH#target=COLUMN", "a folder of images": "imagefolder:PATH"}
-
 
 @click.group()
 def data() -> None:
@@ -33,19 +31,20 @@ def data() -> None:
 def list_(as_json: bool) -> None:
     """List the data sets that can be named, and how to name a file."""
     from fumehood.cli import emit
-    from fumehood.data import catalog, published, store
+    from fumehood.data import catalog, published, specs, store
 
     public = {each: store.states(each) for each in published.image_sets()}
     if as_json:
         builtin = [entry.model_dump(mode="json") for entry in catalog.BUILTIN]
-        emit({"data": builtin, "public": [_public(*each) for each in public.items()], "files": list(FILES.values())})
+        files = [scheme.form for scheme in specs.SCHEMES]
+        emit({"data": builtin, "public": [_public(*each) for each in public.items()], "files": files})
         return
     for entry in catalog.BUILTIN:
         click.echo(f"{entry.name:14} {entry.task.value:15} {entry.rows:6} rows  {entry.summary}")
     for each, states in public.items():
         click.echo(f"{each.name:14} {_here(each, states):15} {each.rows:6} rows  {each.summary}")
-    for what, form in FILES.items():
-        click.echo(f"{what:31} {form}")
+    for scheme in specs.SCHEMES:
+        click.echo(f"{scheme.form:31} {scheme.summary}")
 
 
 @data.command()
@@ -127,13 +126,14 @@ def _public(each: "ImageSet", states: "Mapping[str, FileState]") -> dict[str, An
 
 @data.command()
 @click.argument("spec")
+@SUBSET
 @VERBOSE
 @AS_JSON
-def describe(spec: str, verbose: bool, as_json: bool) -> None:  # noqa: ARG001  # verbose is read by ``cli.main``
-    """Say what is in a data set. Files are read in a sealed room, as a run would."""
+def describe(spec: str, subset: int | None, verbose: bool, as_json: bool) -> None:  # noqa: ARG001  # verbose is read by ``cli.main``
+    """Say what is in a data set. What is not built in, or a part of a set, is read in a sealed room, as a run would."""
     from fumehood.cli import emit
 
-    document, lines = _described(spec)
+    document, lines = _described(spec, subset)
     if as_json:
         emit(document)
         return
@@ -141,25 +141,25 @@ def describe(spec: str, verbose: bool, as_json: bool) -> None:  # noqa: ARG001  
         click.echo(line)
 
 
-def _described(spec: str) -> tuple[dict[str, Any], Iterator[str]]:
+def _described(spec: str, subset: int | None) -> tuple[dict[str, Any], Iterator[str]]:
     """A JSON document and the same for people. What was not fetched is described by the catalogue."""
     from fumehood import policy
-    from fumehood.data import catalog, image_specs, specs, store
+    from fumehood.data import catalog, images, specs, store
     from fumehood.data.store import FileState
 
-    public = image_specs.image_set(spec)
-    if public and (states := store.states(public)) and FileState.READY not in states.values():
+    public = images.public_set(spec)
+    if public and subset is None and FileState.READY not in (states := store.states(public)).values():
         return _public(public, states), _public_lines(public)
     limits = policy.load("standard")
     parsed = specs.parse(spec, int(limits.raw_data))
-    entry = catalog.find(parsed.text) if not parsed.files else None
+    entry = catalog.find(spec.strip()) if subset is None else None
     if entry is not None:
         return entry.model_dump(mode="json"), _entry_lines(entry)
-    reply = _prepared(parsed, limits)
+    reply = _prepared(parsed, subset, limits)
     return _document(parsed, reply), chain(_public_head(public) if public else (), _reply_lines(reply))
 
 
-def _prepared(spec: "DataSpec", limits: Any) -> "PrepareReply":
+def _prepared(spec: "DataSpec", subset: int | None, limits: Any) -> "PrepareReply":
     """What our loader makes of the files, in a prepare room; the arrays are thrown away."""
     import secrets
     import tempfile
@@ -167,18 +167,12 @@ def _prepared(spec: "DataSpec", limits: Any) -> "PrepareReply":
 
     from fumehood import rooms
     from fumehood.errors import InternalError
-    from fumehood.preparation import TEST_FRACTION, VALIDATION_FRACTION
+    from fumehood.preparation import request_for
     from fumehood.sandbox.exchange import Outgoing
     from fumehood.sandbox.host import open_host
-    from fumehood_shared.messages import PrepareReply, PrepareRequest
+    from fumehood_shared.messages import PrepareReply
 
-    request = PrepareRequest(
-        source=spec.source,
-        split_seed=0,
-        validation_fraction=VALIDATION_FRACTION,
-        test_fraction=TEST_FRACTION,
-        deadline_s=limits.prepare.wall_s,
-    )
+    request = request_for(spec, 0, subset, limits.prepare.wall_s)
     files = [Outgoing(name, path) for name, path in spec.files]
     with (
         tempfile.TemporaryDirectory(prefix="fumehood-describe-") as folder,
@@ -199,11 +193,26 @@ def _document(spec: "DataSpec", reply: "PrepareReply") -> dict[str, Any]:
         "rows": _rows(reply),
         "columns": [column.model_dump(mode="json") for column in getattr(reply.encoding, "columns", ())],
         "target": reply.target.model_dump(mode="json"),
+        "vocab_size": reply.vocab_size,
+        "balance": _balance(reply),
     }
 
 
 def _rows(reply: "PrepareReply") -> dict[str, int]:
     return {split: reply.arrays[f"{split}_inputs"].shape[0] for split in ("train", "validation", "test")}
+
+
+def _balance(reply: "PrepareReply") -> dict[str, Any] | None:
+    """Rows of the most frequent class over those of the least frequent, and its share of all; None without classes."""
+    counts = reply.facts.class_counts
+    if not counts:
+        return None
+    majority = max(counts, key=lambda name: counts[name])
+    return {
+        "ratio": counts[majority] / max(1, min(counts.values())),
+        "majority": majority,
+        "share": counts[majority] / max(1, sum(counts.values())),
+    }
 
 
 def _entry_lines(entry: "Entry") -> Iterator[str]:
@@ -240,7 +249,12 @@ def _reply_lines(reply: "PrepareReply") -> Iterator[str]:
     yield _line("inputs", f"{reply.input_kind.value}, {' x '.join(str(n) for n in reply.input_shape)} after encoding")
     columns = {column.name: _column(column) for column in getattr(reply.encoding, "columns", ())}
     yield from _table("column", columns)
+    if reply.vocab_size:
+        yield _line("tokens", f"0 padding, 1 unknown, and {reply.vocab_size - 2} words of the training rows")
     yield from _table("class", {name: f"{count} rows" for name, count in facts.class_counts.items()})
+    if (balance := _balance(reply)) is not None:
+        line = f"{balance['ratio']:.3g} to 1 from the most to the least frequent class"
+        yield _line("balance", f"{line}; always saying {balance['majority']} is right in {balance['share']:.1%}")
     yield from _table("missing", {name: f"{count} cells" for name, count in facts.missing_cells.items()})
     if facts.dropped_rows:
         yield _line("dropped", f"{facts.dropped_rows} rows without a target")

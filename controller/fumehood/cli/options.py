@@ -21,6 +21,12 @@ GPUS = click.option(
     metavar="none|auto|N|UUID,...",
     help="GPUs of the rooms; auto is all there are, and at least one.  [default: as the policy says]",
 )
+SUBSET = click.option(
+    "--subset",
+    type=click.IntRange(min=10),
+    metavar="N",
+    help="Only N rows of the data set, each class in its proportion.  [default: all]",
+)
 RUN_DIR = click.argument("directory", type=click.Path(path_type=Path))
 
 

@@ -5,7 +5,7 @@ from typing import Literal
 
 import click
 
-from fumehood.cli.options import AS_JSON, GPUS, POLICY, RUN_DIR, VERBOSE, Count, Positive
+from fumehood.cli.options import AS_JSON, GPUS, POLICY, RUN_DIR, SUBSET, VERBOSE, Count, Positive
 
 
 @click.command()
@@ -31,6 +31,7 @@ from fumehood.cli.options import AS_JSON, GPUS, POLICY, RUN_DIR, VERBOSE, Count,
     "--seed", type=click.IntRange(0, 2**31), default=0, show_default=True, help="Drives planner and candidates."
 )
 @click.option("--split-seed", type=click.IntRange(0, 2**31), default=0, show_default=True, help="Drives the split.")
+@SUBSET
 @click.option(
     "--parallel",
     type=Count(),
@@ -64,6 +65,7 @@ def run(
     num_seeds: int,
     seed: int,
     split_seed: int,
+    subset: int | None,
     parallel: int | Literal["auto"],
     policy: str,
     gpus: str | None,
@@ -89,6 +91,7 @@ def run(
         num_seeds=num_seeds,
         seed=seed,
         split_seed=split_seed,
+        subset=subset,
         policy=policy,
         gpus=gpus,
         parallel=parallel,

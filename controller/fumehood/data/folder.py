@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from fumehood.data.files import expect_to_fit, shown
 from fumehood.errors import DataError
 from fumehood.text import plain
 from fumehood.whole_file import whole_file
@@ -66,9 +67,7 @@ class PackedFolder:
         for member in self.members:
             with whole_file(member.path) as (size, pieces):
                 if size != member.size:
-                    raise DataError(
-                        f"{_shown(member.path)} changed while it was read.", "Try again when it is at rest."
-                    )
+                    raise DataError(f"{shown(member.path)} changed while it was read.", "Try again when it is at rest.")
                 yield _header(member)
                 yield from pieces
                 yield bytes(-size % tarfile.BLOCKSIZE)
@@ -84,14 +83,9 @@ def pack(root: Path, max_bytes: int | None, *, classes_needed: bool = True) -> P
     walk = _Walk(root)
     members = tuple(_by_class(root, walk) if classes_needed else _without_classes(root, walk))
     if not members:
-        raise DataError(f"The folder {_shown(root)} holds no images{_passed(walk)}.", _FORM)
+        raise DataError(f"The folder {shown(root)} holds no images{_passed(walk)}.", _FORM)
     packed = PackedFolder(root, members, walk.ignored)
-    if max_bytes is not None and packed.size > max_bytes:
-        raise DataError(
-            f"The images in {_shown(root)} are {packed.size / 2**20:.0f} MiB, and at most {max_bytes / 2**20:.0f} MiB "
-            "are taken.",
-            "Use fewer or smaller images, or a policy with a larger raw_data and prepare room.",
-        )
+    expect_to_fit(f"The images in {shown(root)} are", packed.size, max_bytes, "Use fewer or smaller images")
     return packed
 
 
@@ -122,7 +116,7 @@ class _Walk:
             self.found += 1
             if self.found > MOST_IMAGES:
                 raise DataError(
-                    f"The folder {_shown(self.root)} holds more than {MOST_IMAGES} images.", "Use a part of them."
+                    f"The folder {shown(self.root)} holds more than {MOST_IMAGES} images.", "Use a part of them."
                 )
             yield Path(entry.path), status.st_size
 
@@ -135,7 +129,7 @@ class _Walk:
             with os.scandir(folder) as entries:
                 return sorted((e for e in entries if not e.name.startswith(".")), key=lambda e: os.fsencode(e.name))
         except OSError as error:
-            raise DataError(f"The folder {_shown(folder)} cannot be read: {error.strerror}.", "Check it.") from error
+            raise DataError(f"The folder {shown(folder)} cannot be read: {error.strerror}.", "Check it.") from error
 
     def _is_folder(self, entry: os.DirEntry[str]) -> bool:
         if entry.is_symlink():
@@ -147,29 +141,29 @@ class _Walk:
         try:
             target = Path(entry.path).resolve(strict=True)
         except (OSError, RuntimeError) as error:
-            raise DataError(f"The link {_shown(Path(entry.path))} leads nowhere.", "Remove it.") from error
+            raise DataError(f"The link {shown(Path(entry.path))} leads nowhere.", "Remove it.") from error
         if not target.is_relative_to(self.root):
             raise DataError(
-                f"The link {_shown(Path(entry.path))} leads out of the folder of images, to {_shown(target)}.",
+                f"The link {shown(Path(entry.path))} leads out of the folder of images, to {shown(target)}.",
                 "Copy what it leads to into the folder, or remove the link.",
             )
         if target.is_dir():
             raise DataError(
-                f"{_shown(Path(entry.path))} is a link to a folder.", "Use the folder itself, and remove the link."
+                f"{shown(Path(entry.path))} is a link to a folder.", "Use the folder itself, and remove the link."
             )
 
     def _status(self, entry: os.DirEntry[str]) -> os.stat_result:
         try:
             return entry.stat()
         except OSError as error:
-            raise DataError(f"{_shown(Path(entry.path))} cannot be read: {error.strerror}.", "Check it.") from error
+            raise DataError(f"{shown(Path(entry.path))} cannot be read: {error.strerror}.", "Check it.") from error
 
 
 def _by_class(root: Path, walk: _Walk) -> Iterator[Member]:
     walk.passed_over(root)
     folders = walk.folders(root)
     if not folders:
-        raise DataError(f"The folder {_shown(root)} holds no folders, so its images have no classes.", _FORM)
+        raise DataError(f"The folder {shown(root)} holds no folders, so its images have no classes.", _FORM)
     if not _are_parts(folders, walk):
         yield from _classes(ImagePart.ALL, folders, walk)
         return
@@ -177,7 +171,7 @@ def _by_class(root: Path, walk: _Walk) -> Iterator[Member]:
     for folder in folders:
         part = _PARTS[folder.name]
         if part in seen:
-            raise DataError(f"{_shown(root)} has two folders of {part} images.", "Keep one of them.")
+            raise DataError(f"{shown(root)} has two folders of {part} images.", "Keep one of them.")
         seen.add(part)
         walk.passed_over(folder)
         yield from _classes(part, walk.folders(folder), walk)
@@ -197,7 +191,7 @@ def _classes(part: ImagePart, folders: list[Path], walk: _Walk) -> Iterator[Memb
         if walk.found == before:
             other = f", only {walk.ignored - passed} other files" if walk.ignored > passed else ""
             raise DataError(
-                f"The folder of the class {plain(name, 60)!r} holds no images{other}: {_shown(folder)}.",
+                f"The folder of the class {plain(name, 60)!r} holds no images{other}: {shown(folder)}.",
                 f"Put images there ({', '.join(sorted(SUFFIXES))}), or remove the folder.",
             )
 
@@ -212,7 +206,7 @@ def _readable(folder: Path) -> str:
     try:
         folder.name.encode()
     except UnicodeEncodeError as error:
-        raise DataError(f"The name of the folder {_shown(folder)} is not UTF-8.", "Rename it.") from error
+        raise DataError(f"The name of the folder {shown(folder)} is not UTF-8.", "Rename it.") from error
     return folder.name
 
 
@@ -231,18 +225,14 @@ def _folder(path: Path) -> Path:
     try:
         resolved = path.resolve(strict=True)
     except (OSError, RuntimeError, ValueError) as error:  # ValueError: a null byte
-        raise DataError(f"There is no folder {_shown(path)}.", _FORM) from error
+        raise DataError(f"There is no folder {shown(path)}.", _FORM) from error
     if not resolved.is_dir():
-        raise DataError(f"{_shown(path)} is not a folder.", _FORM)
+        raise DataError(f"{shown(path)} is not a folder.", _FORM)
     return resolved
 
 
 def _passed(walk: _Walk) -> str:
     return f", only {walk.ignored} other files" if walk.ignored else ""
-
-
-def _shown(path: Path) -> str:
-    return plain(str(path), 200)
 
 
 _FORM: Final = (

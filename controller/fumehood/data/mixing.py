@@ -17,7 +17,7 @@ import math
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,7 +32,6 @@ CHANGE: Final = 5e-3
 """By how much a number is changed, up or down: this part of its column's standard deviation."""
 _SPREAD_NUMBERS: Final = 4_000_000
 _SPREAD_ROWS: Final = (64, 1000)
-_CHUNK_BYTES: Final = 16 * 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -51,7 +50,9 @@ class Spread:
         n, *rest = spec.shape
         few, many = _SPREAD_ROWS
         picked = np.sort(order.permutation(key, "spread", n)[: max(few, min(many, _SPREAD_NUMBERS // math.prod(rest)))])
-        rows = np.asarray(_mapped(source, spec)[picked], dtype=np.float32).reshape(len(picked), -1)
+        rows = np.concatenate(
+            [block.reshape(len(block), -1) for block in map(np.copy, order.blocks(source, spec, picked))]
+        )
         middle = np.quantile(rows, 0.5, axis=0, method="lower").astype(np.float32)
         shared = (rows == middle).mean(axis=0) >= 0.5
         two_values = ((rows == rows.min(axis=0)) | (rows == rows.max(axis=0))).all(axis=0)
@@ -96,18 +97,17 @@ def mix(source: Path, target: Path, spec: ArraySpec, spread: Spread | None, key:
     origin = np.concatenate(parts)
     places = order.permutation(key, purpose, len(origin))
     changed = np.zeros(len(again) if spread else 0, dtype=bool)
-    rows = _mapped(source, spec)
-    step = max(1, _CHUNK_BYTES // max(1, spec.nbytes // max(1, n)))
+    start = 0
     with open(target, "xb", opener=_private) as file:
-        for start in range(0, len(places), step):
-            here = places[start : start + step]
-            chunk = np.array(rows[origin[here]])
+        for block in order.blocks(source, spec, origin[places]):
+            here = places[start : start + len(block)]
+            start += len(block)
             if spread:
                 for k in np.flatnonzero(here >= n + len(again)):
                     which = int(here[k]) - n - len(again)
                     seed = hmac.digest(key, f"{purpose} change {which}".encode(), "sha256")
-                    changed[which] = _shake(chunk[k].reshape(-1), spread, seed)
-            file.write(chunk.data)
+                    changed[which] = _shake(block[k].reshape(-1), spread, seed)
+            file.write(block.data)
     return Mixed(n, again, changed, places)
 
 
@@ -119,13 +119,6 @@ def _shake(row: NDArray[np.float32], spread: Spread, seed: bytes) -> bool:
     differs = bool((moved != row).any())
     row[:] = moved
     return differs
-
-
-def _mapped(source: Path, spec: ArraySpec) -> NDArray[Any]:
-    order.expect_size(source, spec)
-    if spec.nbytes == 0:
-        return np.zeros(spec.shape, order.DTYPES[spec.dtype])
-    return np.memmap(source, dtype=order.DTYPES[spec.dtype], mode="r", shape=spec.shape)
 
 
 def _private(path: str, flags: int) -> int:

@@ -10,6 +10,7 @@ its ``i``-th.
 import hashlib
 import hmac
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -23,6 +24,8 @@ Order = NDArray[np.int64]
 Scalar = TypeVar("Scalar", bound=np.generic)
 
 _CHUNK_BYTES = 16 * 1024 * 1024
+_WIDE_BYTES = 1024
+"""From here on, reading a row takes longer than asking for it."""
 DTYPES = {"float32": "<f4", "int64": "<i8"}
 
 
@@ -45,12 +48,34 @@ def permute_file(source: Path, destination: Path, spec: ArraySpec, order: Order)
     """
     _check(source, spec, order)
     with open(destination, "xb", opener=_private) as file:
-        if spec.nbytes == 0:
-            return
-        rows: NDArray[Any] = np.memmap(source, dtype=DTYPES[spec.dtype], mode="r", shape=spec.shape)
-        step = max(1, _CHUNK_BYTES // (spec.nbytes // spec.shape[0]))
-        starts = range(0, len(order), step)
-        file.writelines(np.ascontiguousarray(rows[order[start : start + step]]).data for start in starts)
+        file.writelines(block.data for block in blocks(source, spec, order))
+
+
+def blocks(source: Path, spec: ArraySpec, chosen: Order) -> Iterator[NDArray[Any]]:
+    """The rows of ``source`` that are ``chosen``, in that order, some at a time; a block is gone with the next one.
+
+    Wide rows are read one by one: a map of the file, read in a random order, would come to lie in memory as a whole.
+    Raises InternalError if the file's size is not what ``spec`` says.
+    """
+    expect_size(source, spec)
+    if spec.nbytes == 0:
+        return
+    width = spec.nbytes // spec.shape[0]
+    step = max(1, _CHUNK_BYTES // width)
+    kind = np.dtype(DTYPES[spec.dtype])
+    if width < _WIDE_BYTES:
+        mapped: NDArray[Any] = np.memmap(source, dtype=kind, mode="r", shape=spec.shape)
+        for start in range(0, len(chosen), step):
+            yield np.ascontiguousarray(mapped[chosen[start : start + step]])
+        return
+    block = memoryview(bytearray(min(step, len(chosen)) * width))
+    with source.open("rb") as file:
+        for start in range(0, len(chosen), step):
+            rows = chosen[start : start + step].tolist()
+            for place, row in enumerate(rows):
+                if os.preadv(file.fileno(), [block[place * width : (place + 1) * width]], row * width) != width:
+                    raise InternalError(f"{source.name} became shorter while it was read")
+            yield np.frombuffer(block[: len(rows) * width], dtype=kind).reshape(len(rows), *spec.shape[1:])
 
 
 def unpermute(array: NDArray[Scalar], order: Order) -> NDArray[Scalar]:

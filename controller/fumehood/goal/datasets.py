@@ -5,7 +5,7 @@ import re
 from fumehood.errors import UsageError
 from fumehood.goal.words import blank
 
-_SPEC = re.compile(r"(?<!\w)(?:csv|npz|jsonl|imagefolder|synthetic|builtin):\S*[^\s.,;:!?)\"']")
+_SPEC = re.compile(r"(?<!\w)(?:csv|parquet|npz|jsonl|imagefolder|synthetic|builtin):\S*[^\s.,;:!?)\"']")
 _DATA = (
     ("cifar100", r"cifar[- _]?100"),
     ("cifar10", r"cifar[- _]?10"),

@@ -30,12 +30,12 @@ class Family:
 
 
 def families(problem: Problem) -> tuple[Family, ...]:
-    """The families that suit the inputs, the most promising first; none for tokens."""
+    """The families that suit the inputs, the most promising first."""
     if problem.kind is InputKind.TABULAR:
         return (MLP, RESIDUAL_MLP)
     if problem.kind is InputKind.IMAGE:
         return (CNN, RESIDUAL_CNN, VIT, MIXER, MLP)
-    return ()
+    return (BAG_OF_WORDS, TEXT_CNN, TEXT_TRANSFORMER)
 
 
 # ---- vectors -----------------------------------------------------------------------------------------------------
@@ -174,6 +174,73 @@ def _tokens(problem: Problem, settings: Settings, middle: Layers) -> Layers:
     ]
 
 
+# ---- texts -------------------------------------------------------------------------------------------------------
+
+
+def _bag_knobs(_problem: Problem) -> tuple[Knob, ...]:
+    return (Knob("width", (16, 32, 64, 128)), Knob("depth", (0, 1, 2)), ACTIVATION, DROPOUT)
+
+
+def _bag_layers(problem: Problem, settings: Settings) -> Layers:
+    """The mean of a text's word vectors; at depth 0 a linear model on top of it (Joulin, 2017)."""
+    layers = [_embedding(problem, settings), {"type": "word_mean"}, *_dropout(settings)]
+    for _ in range(int(settings["depth"])):
+        layers += [{"type": "Linear", "out_features": settings["width"]}, _act(settings), *_dropout(settings)]
+    return [*layers, {"type": "Linear", "out_features": problem.num_outputs}]
+
+
+def _text_cnn_knobs(_problem: Problem) -> tuple[Knob, ...]:
+    windows = Knob("windows", ("1-2-3", "2-3-4", "3-4-5"))
+    return (Knob("width", (16, 32, 64, 96)), Knob("depth", (0, 1)), windows, ACTIVATION, DROPOUT)
+
+
+def _text_cnn_layers(problem: Problem, settings: Settings) -> Layers:
+    """Filters over neighbouring words, the largest answer of each (Kim, 2014); depth counts the layers after it."""
+    sizes = [int(size) for size in str(settings["windows"]).split("-")]
+    layers = [
+        _embedding(problem, settings),
+        {"type": "word_convolution", "filters": settings["width"], "sizes": sizes},
+        *_dropout(settings),
+    ]
+    for _ in range(int(settings["depth"])):
+        layers += [{"type": "Linear", "out_features": settings["width"]}, _act(settings), *_dropout(settings)]
+    return [*layers, {"type": "Linear", "out_features": problem.num_outputs}]
+
+
+def _text_transformer_knobs(_problem: Problem) -> tuple[Knob, ...]:
+    activation = Knob("activation", ("gelu",), ordered=False)
+    return (Knob("width", (16, 32, 64, 96)), Knob("depth", (1, 2, 3)), activation, DROPOUT)
+
+
+def _text_transformer_layers(problem: Problem, settings: Settings) -> Layers:
+    """Self-attention among the words, and their mean (Vaswani, 2017)."""
+    return [
+        _embedding(problem, settings),
+        {
+            "type": "text_transformer",
+            "heads": 4,
+            "hidden": 2 * int(settings["width"]),
+            "depth": settings["depth"],
+            "dropout": settings["dropout"],
+        },
+        *_dropout(settings),
+        {"type": "Linear", "out_features": problem.num_outputs},
+    ]
+
+
+def _embedding(problem: Problem, settings: Settings) -> dict[str, Any]:
+    """The padding's vector is zero and stays so, by which the blocks after it know padding."""
+    return {
+        "type": "Embedding",
+        "num_embeddings": problem.vocab_size,
+        "embedding_dim": settings["width"],
+        "padding_idx": 0,
+    }
+
+
+# ---- what they share ---------------------------------------------------------------------------------------------
+
+
 def _grid(problem: Problem) -> int:
     """The shorter side after ``_reduced``."""
     side = min(problem.input_shape[1:])
@@ -228,3 +295,12 @@ RESIDUAL_CNN = Family(
 )
 VIT = Family("vit", "small vision transformer", "VisionTransformer", _vit_knobs, _vit_layers)
 MIXER = Family("mixer", "MLP-mixer", "Mixer", _vit_knobs, _mixer_layers)
+BAG_OF_WORDS = Family("bag_of_words", "bag of words", "BagOfWords", _bag_knobs, _bag_layers)
+TEXT_CNN = Family("text_cnn", "convolutional network over words", "TextCNN", _text_cnn_knobs, _text_cnn_layers)
+TEXT_TRANSFORMER = Family(
+    "text_transformer",
+    "small transformer over words",
+    "WordTransformer",
+    _text_transformer_knobs,
+    _text_transformer_layers,
+)

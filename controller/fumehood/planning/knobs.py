@@ -34,6 +34,8 @@ class Problem:
     num_outputs: int
     rows: int
     """Training rows."""
+    vocab_size: int = 0
+    """Of token inputs: indices go from 0, the padding, to one less."""
 
     @property
     def inputs(self) -> int:
@@ -47,7 +49,14 @@ class Problem:
 
 
 def problem_of(dataset: Dataset) -> Problem:
-    return Problem(dataset.input_kind, dataset.task, dataset.input_shape, dataset.num_outputs, dataset.rows("train"))
+    return Problem(
+        dataset.input_kind,
+        dataset.task,
+        dataset.input_shape,
+        dataset.num_outputs,
+        dataset.rows("train"),
+        dataset.vocab_size or 0,
+    )
 
 
 ACTIVATION = Knob("activation", ("relu", "gelu", "silu"), ordered=False)
@@ -68,7 +77,7 @@ def recipe_knobs(problem: Problem) -> tuple[Knob, ...]:
         Knob("lr", (0.0003, 0.0005, 0.001, 0.002, 0.003, 0.005, 0.01)),
         Knob("weight_decay", (0.0, 0.001, 0.01, 0.05, 0.1, 0.3, 1.0)),
         Knob("schedule", ("cosine", "one_cycle"), ordered=False),
-        _epochs(problem, image),
+        _epochs(problem),
         Knob("batch_size", ((16, 32, 64), (32, 64, 128), (64, 128, 256), (128, 256, 512))[problem.size]),
         Knob("augment", _augmentations(problem), ordered=False),
     ]
@@ -107,13 +116,17 @@ def _sgd_decay(settings: Settings) -> float:
     return round(float(settings["weight_decay"]) / 10, 6)
 
 
-def _epochs(problem: Problem, image: bool) -> Knob:
+def _epochs(problem: Problem) -> Knob:
     images = ((10, 20, 30, 60, 100), (5, 10, 15, 25, 40), (3, 5, 8, 12, 20), (1, 2, 3, 5, 8, 12))
     vectors = ((40, 80, 120, 200), (20, 40, 60, 100), (10, 20, 30, 50), (5, 10, 20, 30))
-    return Knob("epochs", (images if image else vectors)[problem.size])
+    texts = ((10, 20, 30, 50), (5, 10, 15, 25), (3, 5, 8, 12), (1, 2, 3, 5))
+    by_kind = {InputKind.IMAGE: images, InputKind.TABULAR: vectors, InputKind.TOKENS: texts}
+    return Knob("epochs", by_kind[problem.kind][problem.size])
 
 
 def _augmentations(problem: Problem) -> tuple[str, ...]:
+    if problem.kind is InputKind.TOKENS:
+        return ("none",)
     if problem.kind is InputKind.TABULAR:
         return ("none", "noise", "mixup")
     colour = ("flip+shift", "flip+shift+cutout") if problem.input_shape[0] == 3 else ()

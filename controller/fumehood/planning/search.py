@@ -29,7 +29,7 @@ MAX_DRAWS: Final = 10_000
 
 
 class SearchPlanner:
-    """Proposes networks for images and tabular data. Raises UsageError for token sequences.
+    """Proposes networks for images, tabular data and texts.
 
     ``max_draws``: so many draws in a row that give nothing new mean that the space is exhausted.
     """

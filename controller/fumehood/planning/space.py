@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final
 
+from fumehood.assembly.layer import Step
 from fumehood.assembly.trace import Trace, trace
 from fumehood.errors import UsageError
 from fumehood.planning.families import Family, families
@@ -25,6 +26,8 @@ LAYER_SECONDS: Final = 1.2e-4
 LAYERS_IN_A_BLOCK: Final = 8
 MULTIPLY_ADDS_PER_SECOND: Final = 6e9
 """One core of a common server, forward and backward together; measured, rounded down."""
+EMBEDDED_PER_SECOND: Final = 2e8
+"""Parameters of an embedding that an optimizer moves on one core."""
 BASE_SECONDS: Final = 10.0
 BASE_ROWS: Final = 1500
 
@@ -57,11 +60,6 @@ class Space:
         self.problem = problem
         self.limit = goal.max_parameters
         suited = {family.name: family for family in families(problem)}
-        if not suited:
-            raise UsageError(
-                f"The search planner has no networks for {problem.kind.value} inputs yet.",
-                "Use images or tabular data, or check a model of your own with fumehood check.",
-            )
         self._knobs = {name: (*f.knobs(problem), *recipe_knobs(problem)) for name, f in suited.items()}
         smallest = {name: self._build(f, self._smallest(f)) for name, f in suited.items()}
         self.families = {n: f for n, f in suited.items() if self._is_small_enough(smallest[n].trace)}
@@ -147,7 +145,13 @@ def seconds(candidate: Candidate, problem: Problem) -> float:
     steps = epochs * -(-problem.rows // batch)
     layers = sum(LAYERS_IN_A_BLOCK if line.kind.source else 1 for line in candidate.trace.lines)
     overhead = steps * (STEP_SECONDS + LAYER_SECONDS * layers)
+    # Every step moves all vectors of an embedding, whichever words it saw.
+    overhead += steps * sum(s.parameters for s in _embeddings(candidate)) / EMBEDDED_PER_SECOND
     return overhead + epochs * problem.rows * candidate.trace.multiply_adds / MULTIPLY_ADDS_PER_SECOND
+
+
+def _embeddings(candidate: Candidate) -> list[Step]:
+    return [line.step for line in candidate.trace.lines if line.kind.name == "Embedding"]
 
 
 def seconds_allowed(problem: Problem) -> float:

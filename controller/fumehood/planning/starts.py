@@ -73,10 +73,20 @@ _VALUES: tuple[Start, ...] = (
 """Few rows and noisy targets want little freedom; the search finds out where there is more to be had."""
 
 
+_TEXT: tuple[Start, ...] = (
+    ("bag_of_words", {"width": 64, "depth": 0, "lr": 0.01, "dropout": 0.3}),
+    ("text_cnn", {"width": 32, "depth": 0, "windows": "1-2-3", "lr": 0.003, "dropout": 0.5}),
+    ("text_transformer", {"width": 32, "depth": 1, "lr": 0.002, "dropout": 0.2, "weight_decay": 0.05}),
+    ("bag_of_words", {"width": 128, "depth": 1, "lr": 0.005, "dropout": 0.5, "label_smoothing": 0.05}),
+)
+
+
 def starts(problem: Problem) -> tuple[Start, ...]:
     """First proposals for ``problem``, best first."""
     if problem.kind is InputKind.IMAGE:
         return _IMAGE
+    if problem.kind is InputKind.TOKENS:
+        return _TEXT
     return _CLASSES if problem.task is Task.CLASSIFICATION else _VALUES
 
 

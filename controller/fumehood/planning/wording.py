@@ -27,11 +27,12 @@ _NAMES: Mapping[str, str] = {
 def title(candidate: Candidate) -> str:
     """For example "Convolutional network, width 32, depth 1, ReLU, batch norm"."""
     settings, label = candidate.settings, candidate.family.label
-    if settings["depth"] == 0:
+    if _is_linear(candidate):
         return f"Linear model, {_named(settings['optimizer'])}, learning rate {settings['lr']}"
     parts = [label[:1].upper() + label[1:], f"width {settings['width']}", f"depth {settings['depth']}"]
+    parts += [f"windows of {settings['windows']} words"] if "windows" in settings else []
     parts += [f"patch {settings['patch']}"] if "patch" in settings else []
-    parts.append(_named(settings["activation"]))
+    parts += [_named(settings["activation"])] if settings["depth"] else []
     parts += [_named(settings["norm"])] if settings.get("norm", "none") != "none" else []
     parts += [f"dropout {settings['dropout']}"] if settings["dropout"] else []
     return ", ".join(parts)
@@ -75,8 +76,13 @@ def _change(name: str, before: Setting, after: Setting) -> str:
 
 
 def _a(candidate: Candidate) -> str:
-    label = "linear model" if candidate.settings["depth"] == 0 else candidate.family.label
+    label = "linear model" if _is_linear(candidate) else candidate.family.label
     return ("an " if label.startswith(("MLP", "a", "e", "i", "o")) else "a ") + label
+
+
+def _is_linear(candidate: Candidate) -> bool:
+    """A multilayer perceptron of no layers; other families have something below their linear layer."""
+    return candidate.family.name == "mlp" and candidate.settings["depth"] == 0
 
 
 def _named(value: Setting) -> str:

@@ -15,7 +15,7 @@ LONGEST = 100_000
 """Characters of a command as text: more than the longest goal needs, every character of it quoted. A command that was
 cut would be another command."""
 REPORT = ("fumehood", "report", ".")
-PREDICT = ("fumehood", "predict", ".", "--data", "csv:NEW_ROWS.csv", "--output", "predictions.csv")
+_FILES = ("csv", "parquet", "jsonl", "npz")
 
 
 def repeat(run: Run) -> tuple[str, ...]:
@@ -37,6 +37,13 @@ def repeat(run: Run) -> tuple[str, ...]:
     return ("fumehood", "run", *(word for name, value in wanted for word in (name, str(value))))
 
 
+def predict(run: Run) -> tuple[str, ...]:
+    """The winner on new rows, in a file of the kind that it learned from."""
+    scheme = run.settings.data.strip().partition(":")[0]
+    kind = scheme if scheme in _FILES else "csv"
+    return ("fumehood", "predict", ".", "--data", f"{kind}:NEW_ROWS.{kind}", "--output", "predictions.csv")
+
+
 def shell(arguments: Sequence[str]) -> str:
     """The command as one line to paste; characters that a terminal must not see are shown replaced."""
     return plain(shlex.join(arguments), limit=LONGEST)
@@ -45,6 +52,7 @@ def shell(arguments: Sequence[str]) -> str:
 def _optional(asked: RunSettings) -> list[tuple[str, object]]:
     """What was asked for beside the goal's own words, which say the rest again."""
     options = [
+        ("--subset", asked.subset),
         ("--metric", asked.metric),
         ("--target-accuracy", asked.target),
         ("--budget-minutes", asked.budget_minutes),

@@ -58,7 +58,7 @@ def _commands(run: Run) -> dict[str, str]:
     return {
         "repeat": commands.shell(commands.repeat(run)),
         "resume": shlex.join(commands.RESUME),
-        "predict": shlex.join(commands.PREDICT),
+        "predict": shlex.join(commands.predict(run)),
         "report": shlex.join(commands.REPORT),
     }
 

@@ -84,6 +84,7 @@ def _data(dataset: Dataset) -> dict[str, Any]:
         "task": dataset.task.value,
         "rows": {split: dataset.rows(split) for split in ("train", "validation", "test")},
         "split_seed": dataset.split_seed,
+        "subset": dataset.subset,
         "source_digest": dataset.source_digest,
         "test_digest": dataset.digests["test_inputs"],
     }

@@ -19,25 +19,26 @@ from fumehood_shared.messages import ArraySpec, RefusalKind
 
 Fingerprints = NDArray[np.uint64]
 
+_WIRE = {"float32": "<f4", "int64": "<i8"}
 _FULL = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
 
 
-def write_inputs(folder: Path, name: str, spec: ArraySpec, blocks: Iterable[NDArray[np.float32]]) -> Fingerprints:
-    """Write float32 blocks of rows to ``folder``; N fingerprints, equal for rows of equal bytes."""
+def write_inputs(folder: Path, name: str, spec: ArraySpec, blocks: Iterable[NDArray[Any]]) -> Fingerprints:
+    """Write blocks of rows to ``folder``, float32 or int64; N fingerprints, equal for rows of equal bytes."""
     prints: list[bytes] = []
 
-    def written() -> Iterable[NDArray[np.float32]]:
+    def written() -> Iterable[NDArray[Any]]:
         for block in blocks:
             prints.extend(hashlib.blake2b(row.tobytes(), digest_size=8).digest() for row in block)
             yield block
 
-    _write(folder, name, spec, "<f4", written())
+    _write(folder, name, spec, _WIRE[spec.dtype], written())
     return np.frombuffer(b"".join(prints), dtype=np.uint64)
 
 
 def write_targets(folder: Path, name: str, spec: ArraySpec, values: NDArray[Any]) -> None:
     """Write class indices as int64 N, or numbers as float32 N x 1."""
-    _write(folder, name, spec, "<i8" if spec.dtype == "int64" else "<f4", [values])
+    _write(folder, name, spec, _WIRE[spec.dtype], [values])
 
 
 def repeats(earlier: Fingerprints, later: Fingerprints) -> int:

@@ -89,7 +89,19 @@ def from_strings(name: str, strings: pa.ChunkedArray, *, as_text: bool, decimal_
     missing = pc.is_in(pc.utf8_lower(trimmed), value_set=_MISSING)
     present = pc.if_else(missing, pa.scalar(None, pa.string()), trimmed)
     numbers = None if as_text else _as_numbers(present, decimal_comma)
-    return _text(name, present) if numbers is None else _number(name, numbers)
+    return _text(name, present) if numbers is None else from_numbers(name, numbers)
+
+
+def from_words(name: str, words: pa.Array) -> TextCells:
+    """A column of strings as they are, null where missing."""
+    return _text(name, pa.chunked_array([words]))
+
+
+def from_numbers(name: str, values: Floats) -> NumberCells:
+    """A column of N numbers of its own, NaN where missing; infinite ones count as missing, in place."""
+    infinite = np.isinf(values)
+    values[infinite] = np.nan
+    return NumberCells(name, values, int(infinite.sum()))
 
 
 def _as_numbers(present: pa.ChunkedArray, decimal_comma: bool) -> Floats | None:
@@ -107,12 +119,6 @@ def _all(answers: pa.ChunkedArray) -> bool:
 
 def _cast(present: pa.ChunkedArray) -> Floats:
     return np.array(pc.cast(present, pa.float64()).to_numpy(), dtype=np.float64)
-
-
-def _number(name: str, values: Floats) -> NumberCells:
-    infinite = np.isinf(values)
-    values[infinite] = np.nan
-    return NumberCells(name, values, int(infinite.sum()))
 
 
 def _text(name: str, present: pa.ChunkedArray) -> TextCells:

@@ -19,11 +19,11 @@ from PIL import Image, UnidentifiedImageError
 
 from fumehood_runner.prepare import memory
 from fumehood_runner.prepare.images import Images, Pixels
+from fumehood_runner.prepare.placement import SPLITS, OwnSplits
 from fumehood_runner.prepare.refusals import Refused, shown
-from fumehood_runner.prepare.split import SPLITS
 from fumehood_runner.prepare.target import Target
 from fumehood_shared import paths
-from fumehood_shared.messages import Encoding, ImageEncoding, ImageFolderSource, ImagePart, RefusalKind, Task
+from fumehood_shared.messages import ImageEncoding, ImageFolderSource, ImagePart, RefusalKind, Task
 
 _FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 _MOST_PIXELS = 64_000_000
@@ -59,7 +59,8 @@ class Found:
     bad: dict[int, str]
 
 
-def load(source: ImageFolderSource, raw: Path) -> tuple[Images, Target]:
+def load(source: ImageFolderSource, raw: Path) -> tuple[Images, Target, OwnSplits | None, tuple[str, ...]]:
+    """The images that can be used, where their folders place them, and notes."""
     archive = raw / paths.IMAGES
     found = _look(archive)
     _expect_mostly_good(found)
@@ -71,16 +72,14 @@ def load(source: ImageFolderSource, raw: Path) -> tuple[Images, Target]:
     classes = sorted({name.split("/", 2)[1] for name in found.names})
     index = {name: i for i, name in enumerate(classes)}
     target = Target("class", Task.CLASSIFICATION, np.array([index[label] for label in labels]), tuple(classes))
-    official = None
+    own = None
     if ImagePart.ALL not in parts:
-        official = np.array([SPLITS.index(part) for part in parts], dtype=np.int8)
-    return Images(pixels[: len(kept)], official, _notes(source, found, shape)), target
+        own = OwnSplits(np.array([SPLITS.index(part) for part in parts], dtype=np.int8))
+    return Images(pixels[: len(kept)]), target, own, _notes(source, found, shape)
 
 
-def load_new(raw: Path, encoding: Encoding) -> Images:
+def load_new(raw: Path, encoding: ImageEncoding) -> Images:
     """Images to predict, in the archive's order, brought to what the model reads. None of them is left out."""
-    if not isinstance(encoding, ImageEncoding):
-        raise Refused(RefusalKind.WRONG_COLUMNS, "The model was fitted on a table, and these are images.")
     archive = raw / paths.IMAGES
     found = _look(archive)
     pixels = _decoded(archive, found, encoding.shape)

@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 
 from fumehood_runner.prepare import memory, pickles
 from fumehood_runner.prepare.images import Images
+from fumehood_runner.prepare.placement import OwnSplits, with_own_test
 from fumehood_runner.prepare.refusals import Refused, shown
 from fumehood_runner.prepare.target import Target
 from fumehood_shared.messages import ImageFormat, ImageSetSource, RefusalKind, Task
@@ -36,13 +37,12 @@ Labelled = tuple[Bytes, NDArray[np.int64]]
 
 Content = TypeVar("Content")
 
-_TRAIN, _TEST = 0, 2
 _UNSIGNED_BYTES = 0x08
 _DAMAGED = (EOFError, gzip.BadGzipFile, zlib.error, tarfile.TarError, zipfile.BadZipFile)
 
 
-def load(source: ImageSetSource, raw: Path) -> tuple[Images, Target]:
-    """All images of the set, training part first, with the part that each belongs to."""
+def load(source: ImageSetSource, raw: Path) -> tuple[Images, Target, OwnSplits]:
+    """All images of the set, training part first."""
     train, test, classes = _READERS[source.format](source, raw)
     classes = source.classes or classes
     for (pixels, labels), name in ((train, "training"), (test, "test")):
@@ -55,9 +55,8 @@ def load(source: ImageSetSource, raw: Path) -> tuple[Images, Target]:
     if train[0].shape[1:] != test[0].shape[1:]:
         raise _refused("Training and test images are of different sizes.")
     memory.require(train[0].nbytes + test[0].nbytes, "its images")
-    parts = np.repeat(np.array([_TRAIN, _TEST], dtype=np.int8), [len(train[0]), len(test[0])])
     target = Target("class", Task.CLASSIFICATION, np.concatenate([train[1], test[1]]), tuple(classes))
-    return Images(np.concatenate([train[0], test[0]]), parts), target
+    return Images(np.concatenate([train[0], test[0]])), target, with_own_test(len(train[0]), len(test[0]))
 
 
 # ---- IDX -----------------------------------------------------------------------------------------------------------

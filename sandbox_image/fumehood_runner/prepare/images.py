@@ -1,9 +1,8 @@
-"""Images in memory, as they came: pixels, and the split that each row already belongs to where the data says so."""
+"""Images in memory, with their pixels as they came."""
 
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from fumehood_runner.prepare.cells import Rows
@@ -15,13 +14,10 @@ Pixels = NDArray[Any]
 @dataclass(frozen=True)
 class Images:
     pixels: Pixels
-    parts: NDArray[np.int8] | None = None
-    """N: index into ``split.SPLITS`` of the official split a row comes from; None where there is no official split."""
-    notes: tuple[str, ...] = ()
 
     @property
     def rows(self) -> int:
         return len(self.pixels)
 
     def pick(self, rows: Rows) -> "Images":
-        return Images(self.pixels[rows], None if self.parts is None else self.parts[rows], self.notes)
+        return Images(self.pixels[rows])

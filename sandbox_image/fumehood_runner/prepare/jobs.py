@@ -5,38 +5,32 @@ from typing import TypeVar
 
 import numpy as np
 
-from fumehood_runner.prepare import arrays, builtin, csvfile, encoders, image_folder, image_sets, memory
+from fumehood_runner.prepare import arrays, features, memory, newrows, sources
 from fumehood_runner.prepare import split as splitting
-from fumehood_runner.prepare.builtin import Features
-from fumehood_runner.prepare.cells import NumberCells, Rows, Table
-from fumehood_runner.prepare.images import Images
+from fumehood_runner.prepare.cells import Rows
+from fumehood_runner.prepare.placement import SPLITS, OwnSplits
 from fumehood_runner.prepare.refusals import Refused, fitting, listing, shown
-from fumehood_runner.prepare.target import Target, check_classes, quantile_bins, separate
+from fumehood_runner.prepare.sources import Loaded
+from fumehood_runner.prepare.target import Target, check_classes, quantile_bins
 from fumehood_shared import caps, json_tokens, paths
 from fumehood_shared.messages import (
     ArraySpec,
-    BuiltinSource,
-    CategoryColumn,
     DataFacts,
     EncodeReply,
     EncodeRequest,
     Encoding,
-    ImageEncoding,
-    ImageFolderSource,
-    ImageSetSource,
-    InputKind,
     PrepareReply,
     PrepareRequest,
     RefusalKind,
-    Source,
-    TabularEncoding,
     TargetEncoding,
     Task,
+    TokenEncoding,
 )
 
-CSV_FILE = "data.csv"
 _ENVELOPE_BYTES = 64 * caps.KIB
 """What a later request may need around an encoding."""
+_IMBALANCED = 10
+"""Rows of the most frequent class for each of the least frequent one, from which on a note says so."""
 
 Reply = TypeVar("Reply", PrepareReply, EncodeReply)
 
@@ -45,68 +39,50 @@ Reply = TypeVar("Reply", PrepareReply, EncodeReply)
 
 
 def run_prepare(request: PrepareRequest, exchange: Path) -> PrepareReply:
-    features, target, dropped = _load(request.source, exchange)
-    check_classes(target)
-    if request.subset is not None and request.subset < features.rows:
-        chosen = splitting.subset(_within_parts(features, target), request.split_seed, request.subset)
-        features, target = features.pick(chosen), target.pick(chosen)
-    split = _split(features, target, request)
-    encoding, notes = _fit(features, split.train)
-    specs = _specs(target.task, encoding, split)
-    repeated = _write_splits(exchange / paths.OUT, features, target, encoding, split, specs)
+    data = sources.load(request.source, exchange / paths.IN / paths.RAW)
+    check_classes(data.target)
+    data, remarks = _subset(data, request)
+    split, placed = splitting.place(
+        data.placement, _strata(data.target), request.split_seed, request.validation_fraction, request.test_fraction
+    )
+    missing = _classes_not_everywhere(data.target, split)
+    encoding, fitted = features.fit(data.features, split.train)
+    specs = _specs(data.target.task, encoding, split)
+    repeated = _write_splits(exchange / paths.OUT, data, encoding, split, specs)
+    notes = (*data.notes, *remarks, *placed, *missing, *fitted, *features.notes(encoding, data.features))
     return bounded(
         PrepareReply(
-            task=target.task,
-            input_kind=InputKind.IMAGE if isinstance(encoding, ImageEncoding) else InputKind.TABULAR,
-            input_shape=_row_shape(encoding),
-            num_outputs=len(target.classes) or 1,
+            task=data.target.task,
+            input_kind=features.input_kind(encoding),
+            input_shape=features.inputs_spec(encoding, 1).shape[1:],
+            num_outputs=len(data.target.classes) or 1,
+            vocab_size=encoding.vocab_size if isinstance(encoding, TokenEncoding) else None,
             encoding=encoding,
-            target=_target_encoding(target, split.train),
+            target=_target_encoding(data.target, split.train),
             arrays=specs,
-            facts=_facts(features, target, dropped, repeated, notes),
+            facts=_facts(data, repeated, notes),
         )
     )
 
 
-def _load(source: Source, exchange: Path) -> tuple[Features, Target, int]:
-    """Features and targets of the rows that have a target, and how many have none."""
-    if isinstance(source, BuiltinSource):
-        return (*builtin.load(source.name), 0)
-    if isinstance(source, ImageSetSource):
-        return (*image_sets.load(source, exchange / paths.IN / paths.RAW), 0)
-    if isinstance(source, ImageFolderSource):
-        return (*image_folder.load(source, exchange / paths.IN / paths.RAW), 0)
-    return separate(csvfile.read_csv(_csv(exchange)), source)
+def _subset(data: Loaded, request: PrepareRequest) -> tuple[Loaded, tuple[str, ...]]:
+    """So many rows as were asked for, and a note about it."""
+    if request.subset is None:
+        return data, ()
+    rows = data.features.rows
+    if request.subset >= rows:
+        return data, (f"A subset of {request.subset} rows was asked for; there are {rows}, and all are used.",)
+    chosen = splitting.subset(_within_own_splits(data), request.split_seed, request.subset)
+    return data.pick(chosen), (f"A subset of {request.subset} of {rows} rows, each class in its proportion.",)
 
 
-def _split(features: Features, target: Target, request: PrepareRequest) -> splitting.Split:
-    """The data's own split where it has one. Refuses one that lacks a class somewhere."""
-    how = (request.split_seed, request.validation_fraction, request.test_fraction)
-    if not isinstance(features, Images) or features.parts is None:
-        return splitting.split(_strata(target), *how)
-    split = splitting.keep_official(_strata(target), features.parts, *how)
-    for name in splitting.SPLITS:
-        counts = target.pick(split.rows(name)).class_counts()
-        if lacking := [label for label, count in counts.items() if not count]:
-            raise Refused(
-                RefusalKind.CLASS_MISSING,
-                f"No {name} image is of {len(lacking)} of the {len(counts)} classes: {listing(lacking)}. Every "
-                "class needs images in each part; where validation or test are drawn from training, three there.",
-            )
-    return split
-
-
-def _within_parts(features: Features, target: Target) -> Rows:
-    """Strata, apart for each official split."""
-    strata = _strata(target)
-    if not isinstance(features, Images) or features.parts is None:
+def _within_own_splits(data: Loaded) -> Rows:
+    """Strata, apart for each split that the data set brings, so that a part of it has these in proportion too."""
+    strata = _strata(data.target)
+    if not isinstance(data.placement, OwnSplits):
         return strata
-    found: Rows = np.unique(strata * len(splitting.SPLITS) + features.parts, return_inverse=True)[1]
-    return found
-
-
-def _csv(exchange: Path) -> Path:
-    return exchange / paths.IN / paths.RAW / CSV_FILE
+    together = strata * len(SPLITS) + data.placement.parts.astype(np.int64)
+    return np.unique(together, return_inverse=True)[1].astype(np.int64)
 
 
 def _strata(target: Target) -> Rows:
@@ -115,22 +91,34 @@ def _strata(target: Target) -> Rows:
     return quantile_bins(target.values.astype(np.float64))
 
 
-def _fit(features: Features, train: Rows) -> tuple[Encoding, tuple[str, ...]]:
-    if isinstance(features, Images):
-        return encoders.fit_images(features.pixels, train), features.notes
-    encoding, notes = encoders.fit_table(features, train)
-    return encoding, (*features.notes, *notes, *encoders.odd_cells(encoding, features))
+def _classes_not_everywhere(target: Target, split: splitting.Split) -> tuple[str, ...]:
+    """Refuse what cannot be learnt; notes on classes that cannot be judged. Only groups, times and own splits do that.
 
-
-def _row_shape(encoding: Encoding) -> tuple[int, ...]:
-    return encoding.shape if isinstance(encoding, ImageEncoding) else (encoders.width(encoding),)
+    At random every class has its share in every split.
+    """
+    if target.task is not Task.CLASSIFICATION:
+        return ()
+    notes = []
+    for name in SPLITS:
+        counts = np.bincount(target.values[split.rows(name)].astype(np.int64), minlength=len(target.classes))
+        absent = [target.classes[i] for i in np.flatnonzero(counts == 0)]
+        if absent and name == "train":
+            raise Refused(
+                RefusalKind.CLASS_MISSING,
+                f"The split leaves no training rows of {len(absent)} of {len(target.classes)} classes of "
+                f"{shown(target.name)}, so they cannot be learnt: {listing(absent)}. Merge or remove them, or split "
+                "another way.",
+            )
+        if absent:
+            notes.append(f"No {name} rows of these classes, which scores on them say nothing about: {listing(absent)}.")
+    return tuple(notes)
 
 
 def _specs(task: Task, encoding: Encoding, split: splitting.Split) -> dict[str, ArraySpec]:
     specs = {}
-    for name in splitting.SPLITS:
+    for name in SPLITS:
         n = len(split.rows(name))
-        specs[f"{name}_inputs"] = ArraySpec(dtype="float32", shape=(n, *_row_shape(encoding)))
+        specs[f"{name}_inputs"] = features.inputs_spec(encoding, n)
         classes = task is Task.CLASSIFICATION
         specs[f"{name}_targets"] = (
             ArraySpec(dtype="int64", shape=(n,)) if classes else ArraySpec(dtype="float32", shape=(n, 1))
@@ -139,34 +127,20 @@ def _specs(task: Task, encoding: Encoding, split: splitting.Split) -> dict[str, 
 
 
 def _write_splits(
-    out: Path,
-    features: Features,
-    target: Target,
-    encoding: Encoding,
-    split: splitting.Split,
-    specs: dict[str, ArraySpec],
+    out: Path, data: Loaded, encoding: Encoding, split: splitting.Split, specs: dict[str, ArraySpec]
 ) -> int:
     """Write all six arrays; how many validation and test rows have the inputs of a row of an earlier split."""
     memory.require(sum(spec.nbytes for spec in specs.values()), "the encoded data")
     seen: arrays.Fingerprints = np.empty(0, dtype=np.uint64)
     repeated = 0
-    for name in splitting.SPLITS:
+    for name in SPLITS:
         rows = split.rows(name)
-        prints = _write_inputs(out, f"{name}_inputs", specs[f"{name}_inputs"], features, encoding, rows)
-        arrays.write_targets(out, f"{name}_targets", specs[f"{name}_targets"], target.values[rows])
+        blocks = features.blocks(encoding, data.features, rows)
+        prints = arrays.write_inputs(out, f"{name}_inputs", specs[f"{name}_inputs"], blocks)
+        arrays.write_targets(out, f"{name}_targets", specs[f"{name}_targets"], data.target.values[rows])
         repeated += arrays.repeats(seen, prints)
         seen = np.concatenate([seen, prints])
     return repeated
-
-
-def _write_inputs(
-    out: Path, name: str, spec: ArraySpec, features: Features, encoding: Encoding, rows: Rows
-) -> arrays.Fingerprints:
-    if isinstance(features, Images) and isinstance(encoding, ImageEncoding):
-        return arrays.write_inputs(out, name, spec, encoders.image_blocks(encoding, features.pixels, rows))
-    if isinstance(features, Table) and isinstance(encoding, TabularEncoding):
-        return arrays.write_inputs(out, name, spec, encoders.table_blocks(encoding, features, rows))
-    raise TypeError(f"{type(encoding).__name__} does not fit {type(features).__name__}")
 
 
 def _target_encoding(target: Target, train: Rows) -> TargetEncoding:
@@ -181,30 +155,36 @@ def _target_encoding(target: Target, train: Rows) -> TargetEncoding:
     return TargetEncoding(name=target.name, mean=(mean,), std=(std,))
 
 
-def _facts(features: Features, target: Target, dropped: int, repeated: int, notes: tuple[str, ...]) -> DataFacts:
-    remarks = [*target.notes, *notes]
-    if dropped:
-        remarks.append(f"{dropped} rows without a target in {shown(target.name)} were left out.")
+def _facts(data: Loaded, repeated: int, notes: tuple[str, ...]) -> DataFacts:
+    target = data.target
+    remarks = [*target.notes, *notes, *_imbalance(target)]
+    if data.dropped:
+        remarks.append(f"{data.dropped} rows without a target in {shown(target.name)} were left out.")
     if repeated:
         remarks.append(
             f"{repeated} validation and test rows have the same inputs as a row of an earlier split, so scores on "
             "them reward memory."
         )
     return DataFacts(
-        rows=features.rows,
+        rows=data.features.rows,
         class_counts=target.class_counts(),
-        missing_cells=_missing_cells(features),
-        dropped_rows=dropped,
+        missing_cells=features.missing_cells(data.features),
+        dropped_rows=data.dropped,
         duplicate_rows_across_splits=repeated,
         notes=tuple(fitting(remark) for remark in remarks),
     )
 
 
-def _missing_cells(features: Features) -> dict[str, int]:
-    if isinstance(features, Images):
-        return {}
-    counts = {cells.name: int(cells.missing.sum()) for cells in features.columns}
-    return {name: count for name, count in counts.items() if count}
+def _imbalance(target: Target) -> list[str]:
+    counts = target.class_counts()
+    if not counts or max(counts.values()) <= _IMBALANCED * min(counts.values()):
+        return []
+    most, least = max(counts, key=lambda name: counts[name]), min(counts, key=lambda name: counts[name])
+    return [
+        f"Classes are imbalanced: {counts[most]} rows of {shown(most)} and {counts[least]} of {shown(least)}. Always "
+        f"saying {shown(most)} is right in {counts[most] / sum(counts.values()):.1%}; balanced_accuracy or f1_macro "
+        "judge all classes alike."
+    ]
 
 
 def bounded(reply: Reply) -> Reply:
@@ -232,92 +212,16 @@ def bounded(reply: Reply) -> Reply:
 
 
 def run_encode(request: EncodeRequest, exchange: Path) -> EncodeReply:
-    features, ignored = _new_rows(request, exchange)
-    spec = ArraySpec(dtype="float32", shape=(features.rows, *_row_shape(request.encoding)))
+    found, ignored = newrows.load(request.source, request.encoding, exchange / paths.IN / paths.RAW)
+    spec = features.inputs_spec(request.encoding, found.rows)
     memory.require(spec.nbytes, "the encoded data")
-    rows = np.arange(features.rows)
-    _write_inputs(exchange / paths.OUT, "inputs", spec, features, request.encoding, rows)
+    blocks = features.blocks(request.encoding, found, np.arange(found.rows))
+    arrays.write_inputs(exchange / paths.OUT, "inputs", spec, blocks)
     notes = [f"Columns that the model does not use: {listing(ignored)}."] if ignored else []
-    if isinstance(features, Table) and isinstance(request.encoding, TabularEncoding):
-        notes += [*features.notes, *encoders.odd_cells(request.encoding, features)]
+    notes += features.notes(request.encoding, found)
     facts = DataFacts(
-        rows=features.rows,
-        missing_cells=_missing_cells(features),
+        rows=found.rows,
+        missing_cells=features.missing_cells(found),
         notes=tuple(fitting(note) for note in notes),
     )
     return bounded(EncodeReply(arrays={"inputs": spec}, facts=facts))
-
-
-def _new_rows(request: EncodeRequest, exchange: Path) -> tuple[Features, list[str]]:
-    """What the encoding reads, and the names of the columns that it does not."""
-    if isinstance(request.source, BuiltinSource):
-        features, _ = builtin.load(request.source.name)
-        return _fitting_features(features, request.encoding, target="")
-    if isinstance(request.source, ImageSetSource):
-        images, _ = image_sets.load(request.source, exchange / paths.IN / paths.RAW)
-        return _fitting_features(images, request.encoding, target="")
-    if isinstance(request.source, ImageFolderSource):
-        return image_folder.load_new(exchange / paths.IN / paths.RAW, request.encoding), []
-    features = csvfile.read_csv(_csv(exchange), as_text=_text_columns(request.encoding))
-    if not features.rows:
-        raise Refused(
-            RefusalKind.TOO_FEW_ROWS, "The file has no rows below its header, so there is nothing to predict."
-        )
-    return _fitting_features(features, request.encoding, request.source.target)
-
-
-def _text_columns(encoding: Encoding) -> frozenset[str]:
-    if isinstance(encoding, ImageEncoding):
-        return frozenset()
-    return frozenset(column.name for column in encoding.columns if isinstance(column, CategoryColumn))
-
-
-def _fitting_features(features: Features, encoding: Encoding, target: str) -> tuple[Features, list[str]]:
-    if isinstance(features, Images):
-        return _same_shape(features, encoding), []
-    if isinstance(encoding, ImageEncoding):
-        return _pixels(features.without(target), encoding), []
-    return _chosen_columns(features, encoding, target)
-
-
-def _same_shape(images: Images, encoding: Encoding) -> Images:
-    found = "x".join(map(str, images.pixels.shape[1:]))
-    if not isinstance(encoding, ImageEncoding):
-        raise Refused(
-            RefusalKind.WRONG_COLUMNS, f"The model was fitted on a table, and this data set holds {found} images."
-        )
-    if images.pixels.shape[1:] != encoding.shape:
-        wanted = "x".join(map(str, encoding.shape))
-        raise Refused(RefusalKind.WRONG_COLUMNS, f"The model reads {wanted} images, and these are {found}.")
-    return images
-
-
-def _pixels(table: Table, encoding: ImageEncoding) -> Images:
-    """A table with a number column for each pixel, in C order."""
-    wanted = int(np.prod(encoding.shape))
-    shape = " x ".join(map(str, encoding.shape))
-    if len(table.columns) != wanted:
-        raise Refused(
-            RefusalKind.WRONG_COLUMNS,
-            f"The model reads images of {shape}: {wanted} number columns are needed, one for each pixel in that order, "
-            f"and the file has {len(table.columns)}.",
-        )
-    bad = [c.name for c in table.columns if not isinstance(c, NumberCells) or c.missing.any()]
-    if bad:
-        raise Refused(RefusalKind.WRONG_COLUMNS, f"Pixel columns hold cells that are not numbers: {listing(bad)}.")
-    columns = [encoders.numbers_of(c).astype(np.float32) for c in table.columns]
-    return Images(np.stack(columns, axis=1).reshape(-1, *encoding.shape))
-
-
-def _chosen_columns(table: Table, encoding: TabularEncoding, target: str) -> tuple[Table, list[str]]:
-    needed = [column.name for column in encoding.columns]
-    present = {cells.name for cells in table.columns}
-    lacking = [name for name in needed if name not in present]
-    if lacking:
-        raise Refused(
-            RefusalKind.WRONG_COLUMNS,
-            f"{len(lacking)} of the {len(needed)} columns that the model reads are missing: {listing(lacking)}.",
-        )
-    used = frozenset(needed)
-    ignored = [name for name in (c.name for c in table.columns) if name not in used and name != target]
-    return Table(tuple(c for c in table.columns if c.name in used), table.rows, table.notes), ignored

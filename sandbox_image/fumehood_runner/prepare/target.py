@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from fumehood_runner.prepare.cells import Cells, Floats, NumberCells, Rows, Table, TextCells
 from fumehood_runner.prepare.csvfile import looks_like_number
 from fumehood_runner.prepare.refusals import Refused, listing, nearest_first, shown
-from fumehood_shared.messages import CsvSource, RefusalKind, Task
+from fumehood_shared.messages import RefusalKind, Task
 
 FEWEST_ROWS = 10
 FEWEST_PER_CLASS = 3
@@ -44,21 +44,21 @@ class Target:
         return dict(zip(self.classes, counts.tolist(), strict=True))
 
 
-def separate(table: Table, source: CsvSource) -> tuple[Table, Target, int]:
-    """Features, targets, and how many rows were dropped for want of a target."""
+def separate(table: Table, name: str, said: Task | None) -> tuple[Table, Target, Rows]:
+    """The other columns and the targets of the rows that have one, and which rows those are."""
     if not table.rows:
-        raise Refused(RefusalKind.TOO_FEW_ROWS, "The file has a header and no rows. At least ten rows are needed.")
-    column = table.column(source.target)
+        raise Refused(RefusalKind.TOO_FEW_ROWS, "The file has no rows. At least ten are needed.")
+    column = table.column(name)
     if column is None:
-        raise _no_column(table, source.target)
+        raise _no_column(table, name)
     kept = np.flatnonzero(~column.missing)
     if len(kept) < FEWEST_ROWS:
         raise Refused(
             RefusalKind.TOO_FEW_ROWS,
             f"{len(kept)} of {table.rows} rows have a target in {shown(column.name)}; {FEWEST_ROWS} are the fewest.",
         )
-    target = _read(column.pick(kept), source.task)
-    return table.without(column.name).pick(kept), target, table.rows - len(kept)
+    target = _read(column.pick(kept), said)
+    return table.without(column.name).pick(kept), target, kept
 
 
 def check_classes(target: Target) -> None:
