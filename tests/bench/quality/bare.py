@@ -1,7 +1,7 @@
 """The search of ``fumehood run`` in one process without rooms, for tuning: the same planner, source, trainer, scores.
 
 One seed after another on one thread; the finalists are tried again on fresh seeds, with which the winner is measured on
-the test, as in a run. What it does not have: rooms, deadlines, a journal, and racing, so every candidate gets its seeds.
+the test, as in a run. What it does not have: rooms, deadlines, a journal, and racing: every candidate has all seeds.
 """
 
 import hashlib
