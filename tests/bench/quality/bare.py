@@ -26,6 +26,7 @@ from fumehood.evidence import Evidence
 from fumehood.executors.local import job_fields
 from fumehood.planning.search import SearchPlanner
 from fumehood.records import Dataset, Design, Envelope, Goal, Iteration, Remeasured, Score, SeedResult, Verdict
+from fumehood.scoring import noise
 from fumehood.scoring.baseline import Baseline
 from fumehood.scoring.score import score
 from fumehood_runner.seeds import Folders, predict_seed, train_seed, warm_up
@@ -108,6 +109,7 @@ class BareSearch:
         """Every candidate, in order, and the number of the one that leads."""
         planner, history, best = SearchPlanner(seed=self._seed), list[Iteration](), None
         self._sources: dict[int, str] = {}
+        kept: list[tuple[float, ...]] = []
         for number in range(1, iterations + 1):
             plan = planner.propose(self._goal, self._prepared.dataset, history, ())
             if plan is None:
@@ -122,6 +124,7 @@ class BareSearch:
                 self._goal,
                 envelope=envelope,
                 comparison=None,  # is noted in a run, and decides nothing
+                spread=noise.pooled_seed_std(kept),
                 iteration=number,
                 max_iterations=iterations,
                 budget_left=True,
@@ -131,7 +134,9 @@ class BareSearch:
                 number=number, plan=plan, source_digest=digest, envelope=envelope, score=measured, decision=verdict
             )
             history.append(done)
-            best = done if verdict.verdict is Verdict.KEEP else best
+            if verdict.verdict is Verdict.KEEP:
+                best = done
+                kept.append(measured.primary.values)
         return history, best.number if best else None
 
     def _train(self, source: str, seeds: Sequence[SeedSpec]) -> Envelope:
