@@ -133,14 +133,14 @@ def test_an_audit_sees_a_baseline_whose_predictions_were_changed(tmp_path, whole
 
 
 KINDS = ("proposed", "baselines_fitted", "test_predicted", "seal_opened", "measured", "baseline_measured")
-LINES = dict(zip(KINDS, (1, 13, 14, 15, 16, 17), strict=True))
 
 
-@pytest.mark.parametrize("last", LINES)
+@pytest.mark.parametrize("last", KINDS)
 def test_a_run_killed_anywhere_ends_with_the_same_baselines(tmp_path, targets, whole, last):
     directory, rooms = begin(tmp_path / "run", targets), Rooms(targets)
+    kinds = [entry.kind for entry in read(whole[1].journal)]
     with pytest.raises(Killed):
-        go(directory, rooms, lines_to_live=LINES[last], baselines=True)
+        go(directory, rooms, lines_to_live=kinds.index(last) - kinds.index("resumed"), baselines=True)
     assert read(directory.journal)[-1].kind == last
     run = go(directory, rooms, baselines=True)
 

@@ -46,15 +46,15 @@ _CLASSES: tuple[Start, ...] = (
             "norm": "none",
             "activation": "silu",
             "augment": "noise",
-            "dropout": 0.1,
-            "lr": 0.003,
-            "weight_decay": 0.1,
+            "dropout": 0.3,
+            "lr": 0.001,
+            "weight_decay": 0.3,
         },
     ),
+    ("mlp", {"depth": 0, "lr": 0.01, "weight_decay": 0.05}),
     ("residual_mlp", {"width": 64, "depth": 2, "norm": "layer", "dropout": 0.2, "lr": 0.001, "weight_decay": 0.1}),
     ("mlp", {"width": 64, "depth": 2, "norm": "none", "activation": "gelu", "augment": "mixup", "dropout": 0.2}),
     ("mlp", {"width": 128, "depth": 2, "dropout": 0.3, "lr": 0.003, "weight_decay": 0.05, "label_smoothing": 0.05}),
-    ("mlp", {"depth": 0, "lr": 0.01, "weight_decay": 0.05}),
 )
 
 _VALUES: tuple[Start, ...] = (
