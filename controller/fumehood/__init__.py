@@ -1,3 +1,17 @@
 """Fumehood: autonomous PyTorch research whose generated code never leaves a sealed room."""
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from fumehood.api import AgentOrchestrator, QuickEvalConfig
+
+__all__ = ["AgentOrchestrator", "QuickEvalConfig"]
 __version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> Any:
+    """The Python API, loaded when it is asked for: ``fumehood --help`` needs none of it."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module("fumehood.api"), name)

@@ -14,6 +14,7 @@ better than it is; the sealed test, opened once, is what claims rest on. Nothing
 from collections.abc import Sequence
 from math import sqrt
 from statistics import NormalDist
+from typing import TYPE_CHECKING
 
 from fumehood.records import (
     Comparison,
@@ -28,7 +29,9 @@ from fumehood.records import (
     StopReason,
     Verdict,
 )
-from fumehood.scoring.noise import SeedSpread
+
+if TYPE_CHECKING:
+    from fumehood.scoring.noise import SeedSpread
 
 
 def decide(
@@ -38,7 +41,7 @@ def decide(
     *,
     envelope: Envelope,
     comparison: Comparison | None,
-    spread: SeedSpread | None,
+    spread: "SeedSpread | None",
     iteration: int,
     max_iterations: int,
     budget_left: bool,
@@ -116,7 +119,7 @@ def confidence_bound(summary: MetricSummary) -> float | None:
     return summary.interval.low if summary.direction == "max" else summary.interval.high
 
 
-def noise_floor(a: MetricSummary, b: MetricSummary, spread: SeedSpread | None = None) -> float | None:
+def noise_floor(a: MetricSummary, b: MetricSummary, spread: "SeedSpread | None" = None) -> float | None:
     """One standard error of the difference of two means, in the metric's units; None where nothing tells of noise."""
     errors = [_standard_error(a, spread), _standard_error(b, spread)]
     known = [e for e in errors if e is not None]
@@ -124,7 +127,7 @@ def noise_floor(a: MetricSummary, b: MetricSummary, spread: SeedSpread | None = 
 
 
 def _judge(
-    score: Score | None, incumbent: Score | None, goal: Goal, parameters: int | None, spread: SeedSpread | None
+    score: Score | None, incumbent: Score | None, goal: Goal, parameters: int | None, spread: "SeedSpread | None"
 ) -> tuple[Verdict, str]:
     if score is None or score.failed_seeds >= score.n_seeds:
         return Verdict.DISCARD, "Every seed failed, so there is nothing to keep."
@@ -147,7 +150,7 @@ def _too_large(parameters: int | None, goal: Goal) -> str:
     return ""
 
 
-def _compare(new: MetricSummary, old: MetricSummary, spread: SeedSpread | None) -> tuple[Verdict, str]:
+def _compare(new: MetricSummary, old: MetricSummary, spread: "SeedSpread | None") -> tuple[Verdict, str]:
     gain = _gain(new, old)
     floor = noise_floor(new, old, spread)
     both = f"{_described(new)} against the incumbent's {_number(old.mean)}"
@@ -170,7 +173,7 @@ def _primary(one: Iteration, goal: Goal) -> MetricSummary | None:
     return None if score is None or score.failed_seeds >= score.n_seeds else score.metrics[goal.metric]
 
 
-def _standard_error(summary: MetricSummary, spread: SeedSpread | None) -> float | None:
+def _standard_error(summary: MetricSummary, spread: "SeedSpread | None") -> float | None:
     if summary.std:
         return summary.std / sqrt(len(summary.values))
     if spread is not None and spread.std:

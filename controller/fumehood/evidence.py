@@ -14,7 +14,7 @@ import numpy.typing as npt
 from fumehood.data import seal
 from fumehood.errors import UsageError
 from fumehood.executors.local import predictions_file
-from fumehood.records import Comparison, Dataset, Envelope, Score
+from fumehood.records import Comparison, Dataset, Design, Envelope, Score
 from fumehood.scoring.baseline import Baseline
 from fumehood.scoring.comparison import compare
 from fumehood.scoring.noise import SeedSpread
@@ -52,26 +52,30 @@ class Evidence:
         for name, digest in self.dataset.digests.items():
             check_unchanged(self.folder / paths.array_file(name), digest)
 
-    def score(self, envelope: Envelope, predictions: Path, split: Split, *, metric: str, level: float) -> Score:
-        """Measure the predictions of ``envelope`` that lie in the folder ``predictions``.
+    def score(self, tried: Tried, split: Split, design: Design) -> Score:
+        """Measure one candidate. Raises UsageError if a file of its predictions is missing or changed."""
+        return score(
+            self._of(tried),
+            self._targets(split),
+            split=split,
+            metric=design.metric,
+            level=design.confidence_level,
+            tracked=design.metrics,
+            by_class=design.by_class,
+            **self._task(),
+        )
 
-        Raises UsageError if a file of them is missing or changed.
-        """
-        found = self._of(Tried(envelope, predictions))
-        return score(found, self._targets(split), split=split, metric=metric, level=level, **self._task())
-
-    def compare(
-        self, new: Tried, old: Tried, split: Split, *, metric: str, level: float, spread: SeedSpread | None
-    ) -> Comparison:
+    def compare(self, new: Tried, old: Tried, split: Split, design: Design, spread: SeedSpread | None) -> Comparison:
         """Two candidates on the same rows. Raises as ``score`` does."""
-        sides = self._of(new), self._of(old)
-        return compare(*sides, self._targets(split), metric=metric, level=level, spread=spread, **self._task())
+        sides, targets, level = (self._of(new), self._of(old)), self._targets(split), design.confidence_level
+        return compare(*sides, targets, metric=design.metric, level=level, spread=spread, **self._task())
 
-    def clearly_worse(self, new: Tried, rival: Tried, *, metric: str, planned: int, spread: SeedSpread | None) -> bool:
+    def clearly_worse(
+        self, new: Tried, rival: Tried, design: Design, *, planned: int, spread: SeedSpread | None
+    ) -> bool:
         """Whether ``new`` needs no more seeds than it has, on validation. Raises as ``score`` does."""
-        sides = self._of(new), self._of(rival)
-        targets = self._targets("validation")
-        return clearly_worse(*sides, targets, metric=metric, planned=planned, spread=spread, **self._task())
+        sides, targets = (self._of(new), self._of(rival)), self._targets("validation")
+        return clearly_worse(*sides, targets, metric=design.metric, planned=planned, spread=spread, **self._task())
 
     def _task(self) -> "_TaskFields":
         dataset = self.dataset

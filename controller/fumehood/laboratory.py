@@ -120,18 +120,16 @@ class Laboratory:
     def score(self, envelope: Envelope, predictions: Path, split: Split) -> Score:
         """Measure predictions that lie in the folder ``predictions`` against the labels of ``split``."""
         evidence = Evidence(self.sealed, self.dataset)
-        design = self.design
-        return evidence.score(envelope, predictions, split, metric=design.metric, level=design.confidence_level)
+        return evidence.score(Tried(envelope, predictions), split, self.design)
 
     def compare(self, new: Tried, old: Tried, split: Split, spread: SeedSpread | None) -> Comparison:
         """Whether ``new`` is better than ``old`` on the rows of ``split``."""
-        evidence, design = Evidence(self.sealed, self.dataset), self.design
-        return evidence.compare(new, old, split, metric=design.metric, level=design.confidence_level, spread=spread)
+        return Evidence(self.sealed, self.dataset).compare(new, old, split, self.design, spread)
 
     def clearly_worse(self, new: Tried, rival: Tried, *, planned: int, spread: SeedSpread | None) -> bool:
         """Whether ``new``, of which ``planned`` seeds were planned, needs no more than it has."""
         evidence = Evidence(self.sealed, self.dataset)
-        return evidence.clearly_worse(new, rival, metric=self.design.metric, planned=planned, spread=spread)
+        return evidence.clearly_worse(new, rival, self.design, planned=planned, spread=spread)
 
     def _key(self) -> bytes:
         return (self.sealed / seal.KEY).read_bytes()

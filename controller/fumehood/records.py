@@ -426,6 +426,10 @@ class RunSettings(Record):
     """Wall time of one train room, where it is tighter than the policy's; None leaves the policy's."""
     gpus: tuple[str, ...] = ()
     """UUIDs of the GPUs, or MIG instances, that train and predict rooms are given; none: the CPU."""
+    metrics: tuple[str, ...] | None = None
+    """Those that are measured beside the goal's; None is all that the task has."""
+    by_class: bool = True
+    """Whether classes, mistakes and calibration are looked at one by one."""
     overrides: dict[str, Any] = {}
     """Recipe fields that the user set; they win over every candidate's own."""
     parallel: Annotated[int, Field(ge=1)] = 1
@@ -445,6 +449,8 @@ class RunSettings(Record):
             fresh_seeds=Design.repetitions(2 * self.seed + 1, self.num_seeds),
             confidence_level=self.confidence_level,
             device=self.device,
+            metrics=self.metrics,
+            by_class=self.by_class,
             overrides=self.overrides,
             parallel=self.parallel,
         )
@@ -459,6 +465,9 @@ class Design(Record):
     """Other seeds, for the finalists: none of them has had a part in choosing a candidate."""
     confidence_level: float
     device: Literal["cpu", "cuda"]
+    metrics: tuple[str, ...] | None = None
+    """Measured beside ``metric``; None is all that the task has."""
+    by_class: bool = True
     overrides: dict[str, Any] = {}
     """Recipe fields that win over a candidate's own."""
     parallel: Annotated[int, Field(ge=1)] = 1

@@ -3,8 +3,9 @@
     python -m bench.bare_search RUN_DIRECTORY [THREADS]
 
 Planner, source, scoring and decision are those of the run, training and prediction the runner's own functions, one seed
-after another with THREADS, or as many as torch takes by itself. The planner is told the run's own history, so that both
-sides train the same candidates, and RuntimeError says where it proposes another one. Prints the seconds from the first
+after another with THREADS, or as many as torch takes by itself. The planner is told the run's own history, and a
+candidate that was given up gets as many seeds as it had, so that both sides train the same; RuntimeError says where
+another candidate is proposed. Prints the seconds from the first
 proposal to the last decision; loading libraries and the data is outside.
 """
 
@@ -24,7 +25,7 @@ from bench.own_trainer import check
 from fumehood import decision
 from fumehood.assembly import template
 from fumehood.data import order, seal
-from fumehood.evidence import Evidence
+from fumehood.evidence import Evidence, Tried
 from fumehood.executors.local import job_fields, predictions_file
 from fumehood.journal import fold, read
 from fumehood.planning.search import SearchPlanner
@@ -81,27 +82,29 @@ class _Bench:
         source = template.assemble(plan.model_config_, plan.recipe, title=plan.title, rationale=plan.rationale)
         if hashlib.sha256(source.encode()).hexdigest() != iteration.source_digest:
             raise RuntimeError(f"the bare search proposes another candidate than iteration {iteration.number}")
-        envelope, parameters = self._evaluate(source, iteration.source_digest)
-        design = self.run.settings.design
-        measured = Evidence(self.sealed, self.dataset).score(
-            envelope, self._predictions, "validation", metric=design.metric, level=design.confidence_level
-        )
+        envelope = self._evaluate(source, iteration.envelope)
+        evidence = Evidence(self.sealed, self.dataset)
+        measured = evidence.score(Tried(envelope, self._predictions), "validation", self.run.settings.design)
         found = decision.decide(
             measured,
             best,
             self.run.settings.goal,
-            parameters=parameters,
+            envelope=envelope,
+            comparison=None,
+            spread=None,
             iteration=iteration.number,
             max_iterations=self.run.settings.max_iterations,
             budget_left=True,
         )
         return measured if found.verdict is Verdict.KEEP else best
 
-    def _evaluate(self, source: str, digest: str) -> tuple[Envelope, int]:
-        """Every seed trained, then every seed's prediction; and the number of parameters."""
+    def _evaluate(self, source: str, then: Envelope) -> Envelope:
+        """Every seed that ``then`` has trained, then every seed's prediction."""
         key = (self.sealed / seal.KEY).read_bytes()
         design = self.run.settings.design
-        seeds = [SeedSpec(seed=s, order=order.number(key, f"order of seed {s}")) for s in design.seeds]
+        seeds = [
+            SeedSpec(seed=s, order=order.number(key, f"order of seed {s}")) for s in design.seeds[: len(then.seeds)]
+        ]
         arrays, exchange = self.dataset.arrays, self._folders.exchange
         shutil.rmtree(exchange / paths.OUT, ignore_errors=True)
         for index in range(len(seeds)):
@@ -119,16 +122,16 @@ class _Bench:
         for index in range(len(seeds)):
             reports.append(train_seed(train, index, self._folders, started=time.monotonic()))
             check(reports[-1].failure)
-        results = tuple(self._predict(predict, index, spec) for index, spec in enumerate(seeds))
-        parameters = max(report.summary.parameters for report in reports if report.summary)
-        return Envelope(source_digest=digest, seeds=results, rooms=()), parameters
+        counted = [report.summary.parameters if report.summary else None for report in reports]
+        results = tuple(self._predict(predict, index, spec, counted[index]) for index, spec in enumerate(seeds))
+        return then.model_copy(update={"seeds": results, "rooms": ()})
 
-    def _predict(self, request: PredictRequest, index: int, spec: SeedSpec) -> SeedResult:
+    def _predict(self, request: PredictRequest, index: int, spec: SeedSpec, parameters: int | None) -> SeedResult:
         check(predict_seed(request, index, self._folders, started=time.monotonic()).failure)
         raw = self._folders.exchange / paths.OUT / paths.seed_dir(index) / paths.PREDICTIONS
         kept = predictions_file(self._predictions, spec.seed)
         raw.replace(kept)
-        return SeedResult(seed=spec.seed, predictions_digest=seal.file_digest(kept))
+        return SeedResult(seed=spec.seed, predictions_digest=seal.file_digest(kept), parameters=parameters)
 
     @property
     def _folders(self) -> Folders:

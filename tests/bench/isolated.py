@@ -8,12 +8,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from bench import task
-from fumehood.evidence import Evidence
+from fumehood.evidence import Evidence, Tried
 from fumehood.executors import Job
 from fumehood.executors.local import Arrays, LocalExecutor
 from fumehood.policy import Policy
 from fumehood.progress import SilentProgress
-from fumehood.records import Dataset
+from fumehood.records import Dataset, Design
 from fumehood.sandbox import exchange
 from fumehood.sandbox.cage import DataVolume
 from fumehood.sandbox.data_volume import data_volume, fill
@@ -66,7 +66,8 @@ class Isolated:
             if failed := [seed.failure for seed in envelope.seeds if seed.failure]:
                 raise RuntimeError(f"the evaluation in rooms failed: {failed[0]}")
             evidence = Evidence(self.arrays.folder, self.arrays.dataset)
-            evidence.score(envelope, into / "predictions", "validation", metric="accuracy", level=0.95)
+            design = Design(metric="accuracy", seeds=(0,), confidence_level=0.95, device="cpu")
+            evidence.score(Tried(envelope, into / "predictions"), "validation", design)
             whole = time.perf_counter() - began
         rooms = envelope.rooms
         return Timing(whole, sum(room.wall_s for room in rooms), max(r.ready_s for r in rooms if r.role == "train"))

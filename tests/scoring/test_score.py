@@ -258,3 +258,16 @@ def test_naming_metrics_and_parsing_goals_load_no_numerical_library():
     ).stdout.split()
     assert out[0] == "r2"
     assert not {"numpy", "scipy", "sklearn", "torch"} & set(out)
+
+
+def test_metrics_that_are_not_tracked_are_left_out_and_the_goals_never_is(targets):
+    found = classified(seeds_of(targets, 4, 2), targets, 4, tracked=["roc_auc", "r2"])
+    assert set(found.metrics) == {"accuracy", "roc_auc"}
+    assert set(classified(seeds_of(targets, 4, 2), targets, 4, tracked=[]).metrics) == {"accuracy"}
+
+
+def test_classes_are_looked_at_one_by_one_only_where_that_is_wanted(targets):
+    whole, short = (classified(seeds_of(targets, 4, 2), targets, 4, by_class=wanted) for wanted in (True, False))
+    assert all((whole.classes, whole.confusion, whole.calibration))
+    assert (short.classes, short.confusion, short.mistakes, short.calibration) == ((), (), (), ())
+    assert short.metrics == whole.metrics

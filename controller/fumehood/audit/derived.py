@@ -115,11 +115,10 @@ def _score(
         return not_checked(Group.SCORES, name, "its predictions or labels are not there, or not what the journal says")
     if _in_memory(dataset, envelope) > _MOST_MEMORY:
         return not_checked(Group.SCORES, name, "its predictions and labels are too large to be scored here")
-    evidence, settings = Evidence(folder / "sealed", dataset), run.settings
+    evidence, design = Evidence(folder / "sealed", dataset), run.settings.design
 
     def compare() -> Finding:
-        level = settings.confidence_level
-        found = evidence.score(envelope, folder / where, split, metric=settings.goal.metric, level=level)
+        found = evidence.score(Tried(envelope, folder / where), split, design)
         if _alike(found.model_dump(mode="json"), known.model_dump(mode="json")):
             return same(Group.SCORES, name)
         return differs(Group.SCORES, name, "does not follow from the predictions and the labels")

@@ -27,13 +27,12 @@ def judged(fitted: Sequence[Fitted], evidence: Evidence, into: Path, design: Des
 
 def measured(chosen: BaselineResult, winner: Tried, evidence: Evidence, into: Path, design: Design) -> SealedBaseline:
     """The best baseline on the sealed test set, compared with the ``winner``. Only for a run whose seal is open."""
-    metric, level = design.metric, design.confidence_level
     tried = Tried(chosen.envelope("test"), predictions_file(into, chosen.name, "test").parent)
     return SealedBaseline(
         name=chosen.name,
         label=chosen.label,
-        score=evidence.score(tried.envelope, tried.predictions, "test", metric=metric, level=level),
-        comparison=evidence.compare(winner, tried, "test", metric=metric, level=level, spread=None),
+        score=evidence.score(tried, "test", design),
+        comparison=evidence.compare(winner, tried, "test", design, spread=None),
     )
 
 
@@ -54,8 +53,7 @@ def _judged(fitted: Fitted, evidence: Evidence, into: Path, design: Design) -> B
     digests = {split: seal.file_digest(predictions_file(into, fitted.name, split)) for split in SPLITS}
     result = result.model_copy(update={"digests": digests})
     folder = predictions_file(into, fitted.name, "validation").parent
-    envelope = result.envelope("validation")
-    score = evidence.score(envelope, folder, "validation", metric=design.metric, level=design.confidence_level)
+    score = evidence.score(Tried(result.envelope("validation"), folder), "validation", design)
     return result.model_copy(update={"score": score})
 
 

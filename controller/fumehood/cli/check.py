@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from fumehood.cli.options import GPUS, SUBSET, VERBOSE, Positive
+from fumehood.cli.options import CONFIDENCE, GPUS, SUBSET, VERBOSE, Positive
 from fumehood.errors import UsageError
 
 if TYPE_CHECKING:
@@ -50,6 +50,7 @@ FORMATS = ("text", "json", "junit", "sarif")
 @click.option("--seed", type=click.IntRange(0, 2**31), default=0, show_default=True, help="Drives the candidate.")
 @click.option("--split-seed", type=click.IntRange(0, 2**31), default=0, show_default=True, help="Drives the split.")
 @SUBSET
+@CONFIDENCE
 @GPUS
 @click.option("--timeout", type=Positive(), metavar="SECONDS", help="Wall time of training, if below the policy's.")
 @click.option(
@@ -89,6 +90,7 @@ def check(
     seed: int,
     split_seed: int,
     subset: int | None,
+    confidence_level: float,
     gpus: str | None,
     timeout: float | None,
     budget_minutes: float | None,
@@ -123,6 +125,7 @@ def check(
         seed=seed,
         split_seed=split_seed,
         subset=subset,
+        confidence_level=confidence_level,
         gpus=gpus,
         timeout_s=timeout,
         budget_minutes=budget_minutes,

@@ -27,6 +27,13 @@ SUBSET = click.option(
     metavar="N",
     help="Only N rows of the data set, each class in its proportion.  [default: all]",
 )
+CONFIDENCE = click.option(
+    "--confidence-level",
+    type=click.FloatRange(0.5, 1.0, max_open=True),
+    default=0.95,
+    show_default=True,
+    help="Of every interval, and of what is claimed.",
+)
 RUN_DIR = click.argument("directory", type=click.Path(path_type=Path))
 
 

@@ -5,7 +5,7 @@ from typing import Literal
 
 import click
 
-from fumehood.cli.options import AS_JSON, GPUS, POLICY, RUN_DIR, SUBSET, VERBOSE, Count, Positive
+from fumehood.cli.options import AS_JSON, CONFIDENCE, GPUS, POLICY, RUN_DIR, SUBSET, VERBOSE, Count, Positive
 
 
 @click.command()
@@ -32,6 +32,7 @@ from fumehood.cli.options import AS_JSON, GPUS, POLICY, RUN_DIR, SUBSET, VERBOSE
 )
 @click.option("--split-seed", type=click.IntRange(0, 2**31), default=0, show_default=True, help="Drives the split.")
 @SUBSET
+@CONFIDENCE
 @click.option(
     "--parallel",
     type=Count(),
@@ -66,6 +67,7 @@ def run(
     seed: int,
     split_seed: int,
     subset: int | None,
+    confidence_level: float,
     parallel: int | Literal["auto"],
     policy: str,
     gpus: str | None,
@@ -92,6 +94,7 @@ def run(
         seed=seed,
         split_seed=split_seed,
         subset=subset,
+        confidence_level=confidence_level,
         policy=policy,
         gpus=gpus,
         parallel=parallel,

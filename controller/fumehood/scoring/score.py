@@ -31,6 +31,8 @@ def score(
     class_names: Sequence[str],
     baseline: Baseline,
     level: float = 0.95,
+    tracked: Sequence[str] | None = None,
+    by_class: bool = True,
     bootstrap_draws: int = bootstrap.DRAWS,
 ) -> Score:
     """Measure one candidate on one split.
@@ -38,7 +40,8 @@ def score(
     ``predictions``: one entry per seed, N x C logits or N x T values, None where the seed failed. ``targets``: int N
     (classification; indices into ``class_names``) or float N x T or N. ``metric``: the goal's, a key of ``METRICS``;
     it alone gets other intervals beside its own: Satterthwaite's t, the percentile and the BCa bootstrap; none where
-    ``bootstrap_draws`` is 0.
+    ``bootstrap_draws`` is 0. ``tracked``: other metrics that are wanted, those of another task left out; None is all.
+    ``by_class``: whether to look at classes, mistakes and calibration.
     Raises UsageError for a metric of another task, DataError for one that the split does not define, InternalError
     for arrays that do not fit together (rooms' output is checked before it comes here).
     """
@@ -46,7 +49,9 @@ def score(
     outputs = seeds.outputs(predictions, targets, baseline, seeds.columns(targets, task, class_names))
     measured = [seeds.measure(o, targets, task) for o in outputs]
     distinct = seeds.distinct(predictions)
-    names = [n for n in METRICS if all(n in m for m in measured)]
+    wanted = METRICS.keys() if tracked is None else {goal.name, *tracked}
+    names = [n for n in METRICS if n in wanted and all(n in m for m in measured)]
+    has_classes = by_class and task is Task.CLASSIFICATION
     draws = dict.fromkeys([goal.name], bootstrap_draws)
     metrics = {n: _summary(METRICS[n], [m[n] for m in measured], distinct, level, draws.get(n, 0)) for n in names}
     return Score(
@@ -57,7 +62,7 @@ def score(
         failed_seeds=sum(p is None for p in predictions),
         n_examples=len(targets),
         baseline=seeds.measure_one(goal.name, baseline.predict(len(targets)), targets, task).value,
-        **(_by_class(outputs, targets, distinct, class_names, level) if task is Task.CLASSIFICATION else {}),
+        **(_by_class(outputs, targets, distinct, class_names, level) if has_classes else {}),
     )
 
 

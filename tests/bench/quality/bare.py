@@ -22,7 +22,7 @@ from fumehood.baselines import measuring
 from fumehood.baselines.fitting import Fitting
 from fumehood.baselines.wire import predictions_file
 from fumehood.data import order
-from fumehood.evidence import Evidence
+from fumehood.evidence import Evidence, Tried
 from fumehood.executors.local import job_fields
 from fumehood.planning.search import SearchPlanner
 from fumehood.records import Dataset, Design, Envelope, Goal, Iteration, Remeasured, Score, SeedResult, Verdict
@@ -60,7 +60,7 @@ def best_baseline(prepared: Prepared, scratch: Path) -> tuple[str, float]:
     if chosen is None:
         raise RuntimeError("no baseline was fitted")
     folder = predictions_file(scratch / "into", chosen.name, "test").parent
-    found = evidence.score(chosen.envelope("test"), folder, "test", metric=design.metric, level=design.confidence_level)
+    found = evidence.score(Tried(chosen.envelope("test"), folder), "test", design)
     return chosen.name, found.primary.mean
 
 
