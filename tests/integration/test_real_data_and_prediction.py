@@ -85,11 +85,11 @@ def predicted(folder: Path, table: Path, output: Path) -> list[dict[str, str]]:
 
 
 def stored(folder: Path, run: Run) -> np.ndarray[Any, Any]:
-    """The winner's predictions on validation that the run kept: seeds x rows x outputs."""
+    """The predictions on validation by the winner's fresh seeds, which it predicts with: seeds x rows x outputs."""
     best = run.best()
     assert best is not None
     assert run.dataset is not None
-    parts = sorted((folder / "iterations" / f"{best.number:03d}" / "predictions").glob("seed-*.bin"))
+    parts = sorted((folder / "iterations" / f"{best.number:03d}" / "fresh" / "predictions").glob("seed-*.bin"))
     return np.stack([np.fromfile(p, dtype="<f4").reshape(-1, run.dataset.num_outputs) for p in parts])
 
 
