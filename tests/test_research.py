@@ -59,7 +59,7 @@ def test_the_best_candidate_is_kept_and_measured_once(tmp_path, targets):
 class Lucky(Rooms):
     """Candidate 2 looks a little better than 1 and 3 in the search, and fresh seeds show that it was luck."""
 
-    RIGHT: ClassVar = {False: {1: 0.8, 2: 0.85, 3: 0.8, 4: 0.2}, True: {1: 0.5, 2: 0.3, 3: 0.7}}
+    RIGHT: ClassVar = {False: {1: 0.8, 2: 0.82, 3: 0.8, 4: 0.2}, True: {1: 0.5, 2: 0.3, 3: 0.7}}
 
     def _predicted(self, seed: int, number: int, into: Path) -> SeedResult:
         self.accuracies = self.RIGHT["fresh" in into.parts]

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from scipy.stats import ttest_ind, ttest_rel
+from simulated import Setting, logits, measured, search
 
 from fumehood.records import Comparison
 from fumehood.scoring import METRICS
@@ -12,7 +13,6 @@ from fumehood.scoring.measured import Measured, mean_of
 from fumehood.scoring.multiple import holm
 from fumehood.scoring.noise import SeedSpread
 from fumehood_shared.messages import Task
-from scoring.simulated import Setting, logits, measured, search
 
 pytestmark = pytest.mark.evaluation
 ACCURACY, LOG_LOSS = METRICS["accuracy"], METRICS["log_loss"]

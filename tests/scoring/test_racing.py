@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from simulated import Setting, logits, measured, search
 
 from fumehood.errors import InternalError
 from fumehood.scoring import METRICS
@@ -10,7 +11,6 @@ from fumehood.scoring.measured import mean_of
 from fumehood.scoring.noise import SeedSpread, pooled_seed_std
 from fumehood.scoring.racing import clearly_worse, worse
 from fumehood_shared.messages import Task
-from scoring.simulated import Setting, logits, measured, search
 
 pytestmark = pytest.mark.evaluation
 ACCURACY = METRICS["accuracy"]
