@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from fumehood.attacks import deeds, exhaust, forge, reader, rivals, words
+from fumehood.attacks import deeds, exhaust, forge, reader, rivals, succession, words
 from fumehood.attacks.attack import Deed, Group
 from fumehood.attacks.rivals import Rivalry
 from fumehood.attacks.stage import Stage
@@ -38,6 +38,13 @@ def test_an_honest_candidate_is_accepted_under_all_the_small_limits(stage: Stage
 @pytest.mark.parametrize("rivalry", [exhaust.RIVALRY, forge.RIVALRY], ids=lambda rivalry: rivalry.name)
 def test_rooms_are_rivals_where_the_wall_between_them_is_taken_away(stage: Stage, rivalry: Rivalry) -> None:
     assert rivals.succeeds(stage, rivalry)
+
+
+def test_a_train_room_that_is_left_alive_is_seen_at_work_when_its_predict_room_begins(stage: Stage) -> None:
+    told = succession.tried(stage, forge.SUCCESSION, isolated=True, left_alive=True)
+    assert [moment.train_ended for moment in told.moments] == [None, None]
+    assert not any(moment.is_alone for moment in told.moments)
+    assert told.said.count("signals with strength") == 2
 
 
 def test_an_honest_output_is_accepted_and_a_pipe_that_an_unfiltered_room_can_make_is_not(stage: Stage) -> None:

@@ -16,10 +16,11 @@ from typing import Any, Final
 
 import numpy as np
 
-from fumehood.attacks import candidates, rivals
+from fumehood.attacks import candidates, rivals, succession
 from fumehood.attacks.attack import Attack, Finding, Group, Probe, Relaxed
 from fumehood.attacks.rivals import Rivalry
 from fumehood.attacks.stage import Stage
+from fumehood.attacks.succession import Succession
 from fumehood.data import order
 from fumehood.data.mixing import Mixed
 from fumehood.executors import Job
@@ -174,20 +175,22 @@ RIVALRY: Final = Rivalry(
     "no room notices the other",
     relaxed=lambda *both: tuple(replace(cage, seccomp=_EVERYTHING_OPEN) for cage in both),
 )
-ATTACKS: Final[tuple[Attack, ...]] = (*CHEATS, *PROBES, RIVALRY)
+SUCCESSION: Final = Succession("time-channel", Group.FORGE, "a train room is over before its predict room works")
+ATTACKS: Final[tuple[Attack, ...]] = (*CHEATS, *PROBES, RIVALRY, SUCCESSION)
 
 
 # ---- trying them ---------------------------------------------------------------------------------------------------
 
 
 def findings(stage: Stage) -> Iterator[Finding]:
-    """The cheats and the rivalry of this group; its probes go with all others."""
+    """The cheats, the rivalry and the succession of this group; its probes go with all others."""
     parties = [list(party) for _, party in groupby(CHEATS, key=lambda cheat: cheat.company or cheat.name)]
     for party in parties:
         for cheat, trial in zip(party, trials(stage, party), strict=True):
             seen, passed = cheat.judge(trial)
             yield Finding(name=cheat.name, group=cheat.group, expected=cheat.expected, seen=seen, passed=passed)
     yield rivals.finding(stage, RIVALRY)
+    yield succession.finding(stage, SUCCESSION)
 
 
 def trials(stage: Stage, party: Sequence[Cheat], arrays: Arrays | None = None) -> list[Trial]:
