@@ -2,8 +2,8 @@
 
 Tests that interrupt work also where a shell started them in the background, with the interrupt ignored.
 
-Whatever opens rooms stays in order: the attack suite in one process, all other rooms in another, beside which the quick
-tests are spread.
+Whatever opens rooms stays in order: the attack suite in one process, the planted cheats, which name their own group, in
+one, all other rooms in one, beside which the quick tests are spread.
 """
 
 import signal
@@ -23,6 +23,6 @@ _ATTACKS = Path(__file__).parent / "attacks"
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if item.get_closest_marker("integration"):
+        if item.get_closest_marker("integration") and not item.get_closest_marker("xdist_group"):
             group = "attacks" if _ATTACKS in item.path.parents else "rooms"
             item.add_marker(pytest.mark.xdist_group(group))

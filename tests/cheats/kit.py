@@ -6,6 +6,7 @@ All are tried as ``fumehood check`` tries a candidate, on digits, in one laborat
 """
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import mkdtemp
@@ -58,6 +59,7 @@ CHEATS = (
     Cheat("unlucky_seeds", "crashes with every second seed", seeds=2),
     Cheat("fixed_random_state", "makes all seeds the same one", seeds=2),
 )
+TWIN_SEEDS = max(cheat.seeds for cheat in CHEATS)
 UNSTOPPED = Cheat("rounded_table", "looks rows up by what rounding leaves of them", told="ROUNDED")
 """What no protocol stops: parameters in the source, on labels that are public."""
 
@@ -84,12 +86,18 @@ class Trial:
         return f"scores {self.value:.3f}{failed}"
 
 
-def attempt(stage: Stage, number: int, cheat: Cheat | None, seeds: int = 1) -> Trial:
-    """Have one cheat, or the honest twin, evaluated by the laboratory's executor and scored by its labels."""
+Attempt = Callable[[Cheat | None], Trial]
+
+
+def attempt(stage: Stage, number: int, cheat: Cheat | None) -> Trial:
+    """Have one cheat, or the honest twin (None), evaluated by the laboratory's executor and scored by its labels.
+
+    The twin has as many seeds as any cheat. Safe to call from several threads at once.
+    """
     source = HONEST if cheat is None else _source(stage, cheat)
     into = Path(mkdtemp(dir=stage.folder))
-    specs = tuple(SeedSpec(seed=k, order=k) for k in range(cheat.seeds if cheat else seeds))
-    envelope = stage.executor.evaluate(Job(number=number, source=source, seeds=specs), into)
+    specs = tuple(SeedSpec(seed=k, order=k) for k in range(cheat.seeds if cheat else TWIN_SEEDS))
+    envelope = stage.executor.evaluate(Job(number=number, source=source, seeds=specs, followed=True), into)
     score = None if envelope.failure else stage.laboratory.score(envelope, into / "predictions", "validation")
     labels = targets(stage, "validation")
     kept = [seed.seed for seed in envelope.seeds if seed.failure is None]

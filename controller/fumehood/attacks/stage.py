@@ -48,8 +48,8 @@ class Stage:
 
 
 @contextmanager
-def open_stage(policy: Policy, data: str = "iris", metric: str = "accuracy") -> Iterator[Stage]:
-    """A stage with the data set of the specification ``data``.
+def open_stage(policy: Policy, data: str = "iris", metric: str = "accuracy", *, parallel: int = 1) -> Iterator[Stage]:
+    """A stage with the data set of the specification ``data``, and rooms for ``parallel`` candidates at a time.
 
     Raises EngineError where the engine cannot do what ``policy`` asks.
     """
@@ -68,7 +68,7 @@ def open_stage(policy: Policy, data: str = "iris", metric: str = "accuracy") -> 
             design=design,
             progress=SilentProgress(),
         )
-        with warm_rooms(host) as pool, laboratory.executor(pool) as executor:
+        with warm_rooms(host, parallel) as pool, laboratory.executor(pool) as executor:
             rooms_here = cast(LocalExecutor, executor)
             yield Stage(host=host, laboratory=laboratory, executor=rooms_here, folder=folder)
 
