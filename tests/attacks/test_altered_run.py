@@ -12,14 +12,16 @@ pytestmark = [pytest.mark.attacks, pytest.mark.integration, pytest.mark.slow]
 
 def test_a_winner_is_measured_as_it_was_judged_by_what_the_journal_names(begin: Begin, attempt: Attempt) -> None:
     research, executor = begin(3)
-    source = f"{HEAD}{BUILD}def train(model, data, context):\n    assert context.seed != 1\n"
+    source = f"{HEAD}{BUILD}def train(model, data, context):\n    assert context.seed not in (1, 4)\n"
     envelope = attempt(research, executor, source)
     assert [seed.failure is None for seed in envelope.seeds] == [True, False, True]
-    folder = research.recorder.directory.iteration(1)
-    weights = folder / "weights"
+    research.remeasure(executor)
+    (again,) = research.recorder.run.remeasured
+    assert [seed.failure is None for seed in again.envelope.seeds] == [True, False, True]
+    folder, weights = research.recorder.directory.iteration(1), research.recorder.directory.again(1) / "weights"
     for changed, into in (
         (folder / "model.py", source.encode() + b"\n"),
-        (weights / "seed-0.safetensors", (weights / "seed-2.safetensors").read_bytes()),
+        (weights / "seed-3.safetensors", (weights / "seed-5.safetensors").read_bytes()),
     ):
         refused_when_changed(changed, into, lambda: research.measure(executor))
     assert research.recorder.run.final is None

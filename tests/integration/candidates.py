@@ -65,14 +65,15 @@ NAN_PREDICTIONS = (
 def predict(model, inputs):
     import os
     if os.path.exists("/exchange/in/inputs.bin") and len(inputs) > 5:
+        rows = os.path.getsize("/exchange/in/inputs.bin") // 4 // inputs.shape[1]
         with open("/exchange/out/seed-0/predictions.bin", "wb") as file:
-            file.write(b"\\x00\\x00\\xc0\\x7f" * len(inputs) * 3)
+            file.write(b"\\x00\\x00\\xc0\\x7f" * rows * 3)
         open("/exchange/out/seed-0/report.json", "w").write('{"index": 0}')
         os._exit(0)
     return model(inputs)
 """
 )
-SHORT_PREDICTIONS = NAN_PREDICTIONS.replace("* len(inputs) * 3", "* 7")
+SHORT_PREDICTIONS = NAN_PREDICTIONS.replace("* rows * 3", "* 7")
 
 DAEMONS = training(
     "for _ in range(20):",

@@ -105,9 +105,9 @@ def test_a_run_passes_its_audit_with_and_without_key_and_engine(finished: Path, 
     assert (done.returncode, found["passed"], found["finished"]) == (0, True, True)
     groups = {f["group"]: f["count"] for f in found["findings"] if f["status"] == "same"}
     assert {"signatures", "image", "limits of rooms", "scores", "openings of the seal"} <= groups.keys()
-    assert {f["detail"] for f in found["findings"] if f["status"] == "not_checked"} == {
-        "only those of the best candidate are kept"
-    }
+    unchecked = {f["detail"] for f in found["findings"] if f["status"] == "not_checked"}
+    assert "only those of the best candidate are kept" in unchecked
+    assert unchecked <= {"only those of the best candidate are kept", "only those of the winner are kept"}
     alone = fumehood_cli("audit", str(finished), DOCKER_HOST="unix:///nowhere/engine.sock")
     assert alone.returncode == 0
     assert "no engine" in alone.stdout
@@ -198,7 +198,7 @@ def order_of_set(hash_seed: str) -> str:
 
 
 def test_a_room_for_the_same_candidate_sees_the_same_order_and_no_other_does(lab: Lab, tmp_path: Path) -> None:
-    """The candidate adds up the rows that came before, so its predictions tell the order."""
+    """The candidate adds up the rows that came before, so that it is refused with words that tell the order."""
     source = "import torch\nfrom torch import nn\nRECIPE = {'epochs': 1}\n"
     source += "def build_model(input_shape, num_outputs):\n    return nn.Linear(input_shape[0], num_outputs)\n"
     source += "def predict(model, inputs):\n    return torch.cumsum(inputs, 0)[:, :3].contiguous()\n"
@@ -208,6 +208,6 @@ def test_a_room_for_the_same_candidate_sees_the_same_order_and_no_other_does(lab
             executor.evaluate(Job(number=number, source=source, seeds=seeds), fresh(tmp_path / name))
             for name, number in (("first", 1), ("again", 1), ("other", 2))
         )
-    assert first.failure is again.failure is other.failure is None
-    assert first.seeds[0].predictions_digest == again.seeds[0].predictions_digest
-    assert first.seeds[0].predictions_digest != other.seeds[0].predictions_digest
+    looks = [one.seeds[0].second_look for one in (first, again, other)]
+    assert all(look is not None and look.disagreeing for look in looks)
+    assert looks[0] == looks[1] != looks[2]

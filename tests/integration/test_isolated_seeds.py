@@ -19,7 +19,16 @@ from integration.lab import Lab, owned, tightened, wait_until
 pytestmark = pytest.mark.integration
 
 SEEDS = tuple(SeedSpec(seed=k, order=k) for k in range(3))
-FAILS_FOR_ONE = candidates.LINEAR + "\ndef train(model, data, context):\n    assert context.seed != 1, 'not this one'\n"
+FAILS_FOR_ONE = (
+    candidates.LINEAR
+    + """
+def train(model, data, context):
+    import time
+    time.sleep(2)
+    assert context.seed != 1, 'not this one'
+"""
+)
+"""Sleeps for longer than one pair of rooms may be ready before the next."""
 
 
 def isolated(lab: Lab, cpus: int) -> Lab:
