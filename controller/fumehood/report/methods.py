@@ -50,9 +50,8 @@ _SOURCES = {
 _SCALES = {
     "score": (
         "Kept inside 0 to 1 by Wilson's score interval with the effective number of examples that the variance implies "
-        "(Dean and Pagano, 2015), and with the seeds' spread taken to be constant on the log-odds scale. "
-        "Simulated coverage at level 0.95: 0.93 to 0.98; up to 0.99 where hardly any errors are expected, 0.86 where "
-        "the spread over seeds is several times the mean error rate."
+        "(Dean and Pagano, 2015). Simulated coverage at level 0.95: 0.93 to 0.98; up to 0.99 where hardly any errors "
+        "are expected, down to 0.61 where the spread over seeds is several times the mean error rate."
     ),
     "log": "Computed on the logarithm (delta method), so that it stays above 0.",
     "log_gap": "Computed on the logarithm of the distance to the best possible value (delta method).",
