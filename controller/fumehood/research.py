@@ -257,11 +257,9 @@ class Research:
         envelope = self.recorder.state.test_envelope
         if chosen is None or envelope is None or run.final is None or run.baseline_final is not None:
             return
-        into, winner = (
-            self.recorder.directory.baselines(),
-            Tried(envelope, self.recorder.directory.final() / "predictions"),
-        )
-        found = measuring.measured(chosen, winner, self._evidence, into, run.settings.design)
+        directory = self.recorder.directory
+        winner = Tried(envelope, directory.final() / "predictions")
+        found = measuring.measured(chosen, winner, self._evidence, directory.baselines(), run.settings.design)
         self.recorder.note("baseline_measured", baseline=found)
 
     def finish(self) -> None:
