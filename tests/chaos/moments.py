@@ -5,7 +5,7 @@ from chaos.runs import Run, kinds
 
 STAGES = (
     "starting", "preparing", "data_prepared", "training", "predicting", "decided", "second training",
-    "second predicting", "sealed measurement", "report",
+    "second predicting", "fresh training", "fresh predicting", "sealed measurement", "report",
 )  # fmt: skip
 """In the order in which a run passes them."""
 LONGEST_S = 0.25
@@ -21,6 +21,8 @@ def is_past(run: Run, stage: str) -> bool:
         return "data_prepared" in seen
     if stage in _EVALUATIONS:
         return seen.count("evaluated") > _EVALUATIONS[stage]
+    if stage.startswith("fresh"):
+        return "remeasured" in seen
     return {"sealed measurement": "test_predicted", "report": "finished"}.get(stage, stage) in seen
 
 
@@ -32,6 +34,8 @@ def reached(ear: Ear, run: Run, stage: str) -> bool:
     role = "prepare" if stage == "preparing" else "train" if stage.endswith("training") else "predict"
     if stage in _EVALUATIONS and (seen[-1:] != ["proposed"] or seen.count("evaluated") != _EVALUATIONS[stage]):
         return False
-    if stage == "sealed measurement" and seen.count("decided") < run.iterations:
+    if stage.startswith("fresh") and (seen.count("decided") < run.iterations or "remeasured" in seen):
+        return False
+    if stage == "sealed measurement" and "settled" not in seen:
         return False
     return ear.working(role, run.id) > 0

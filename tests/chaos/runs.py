@@ -164,6 +164,8 @@ def outcome(folder: Path) -> dict[str, Any]:
         "proposed": bodies(folder, "proposed"),
         "evaluated": [_seeds(body) for body in bodies(folder, "evaluated")],
         "decided": bodies(folder, "decided"),
+        "remeasured": [_seeds(body["remeasured"]) for body in bodies(folder, "remeasured")],
+        "settled": bodies(folder, "settled"),
         "test": [_seeds(body) for body in bodies(folder, "test_predicted")],
         "measured": [body["sealed"]["score"] for body in bodies(folder, "measured")],
         "finished": bodies(folder, "finished"),

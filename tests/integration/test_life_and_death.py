@@ -20,7 +20,7 @@ from integration.lab import fumehood_cli
 pytestmark = [pytest.mark.integration, pytest.mark.attacks, pytest.mark.slow, pytest.mark.timeout(900)]
 
 GOAL = ("--goal", "Classify iris as well as possible", "--data", "iris", "--max-iterations", "1", "--num-seeds", "2")
-STAGES = ("preparing", "data_prepared", "training", "sealed measurement", "report")
+STAGES = ("preparing", "data_prepared", "training", "fresh training", "sealed measurement", "report")
 
 
 @pytest.fixture(scope="module")
