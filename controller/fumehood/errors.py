@@ -8,6 +8,8 @@
     ├── HostileOutputError            4  a room's output broke the protocol, or a violation was seen from outside
     ├── BudgetError                   5  time, tokens or money are used up
     ├── EngineError                   6  no engine, no image, or an engine that cannot enforce the policy
+    ├── LlmError                      7  no language model answers, or it refuses
+    │   └── UnusableAnswerError       7  what it answers cannot be used, even after it was told why
     ├── InternalError                70  an invariant of ours does not hold
     └── Interrupted                 130  Ctrl-C
 
@@ -60,6 +62,15 @@ class BudgetError(FumehoodError):
 class EngineError(FumehoodError):
     exit_code = 6
     kind = "engine"
+
+
+class LlmError(FumehoodError):
+    exit_code = 7
+    kind = "llm"
+
+
+class UnusableAnswerError(LlmError):
+    """Research goes on without it where it can."""
 
 
 class InternalError(FumehoodError):

@@ -75,6 +75,23 @@ class Dataset(Record):
         return self.arrays[f"{split}_inputs"].shape[0]
 
 
+Move = Literal["draft", "improve", "fix"]
+"""What a proposal does: begins anew, changes the best so far, or repairs one that failed."""
+
+
+class Phase(StrEnum):
+    """Where a run stands, as its journal tells (``planning.phases``)."""
+
+    PLANNING = "planning"
+    """Nothing was tried yet."""
+    ARCHITECTURE = "architecture"
+    """Different designs are tried."""
+    EVALUATION = "evaluation"
+    """Failures are repaired, and scores looked into."""
+    OPTIMIZATION = "optimization"
+    """The best so far is improved."""
+
+
 # ---- the proposal ------------------------------------------------------------------------------------------------
 
 
@@ -85,11 +102,17 @@ class Plan(Record):
     """mlp, residual_mlp, cnn, residual_cnn, vit, mixer, bag_of_words, text_cnn, text_transformer ..."""
     title: str
     rationale: str
-    model_config_: dict[str, Any] = Field(alias="model_config")
-    """``class_name``, ``input_shape``, ``num_outputs``, ``layers``: list of ``{"type": ..., ...}``."""
+    model_config_: dict[str, Any] | None = Field(default=None, alias="model_config")
+    """``class_name``, ``input_shape``, ``num_outputs``, ``layers``: list of ``{"type": ..., ...}``. None: the source is
+    written by a language model, after ``design``."""
+    design: str = ""
+    """What to build, in words, where no ``model_config`` says it."""
     recipe: dict[str, Any]
     """Fields of ``fumehood_shared.messages.Recipe``."""
     params: dict[str, Any] = {}
+    move: Move = "draft"
+    parent: int | None = None
+    """Number of the iteration that an improvement or a fix begins from."""
 
     model_config = ConfigDict(
         frozen=True, extra="forbid", allow_inf_nan=False, populate_by_name=True, serialize_by_alias=True
@@ -191,6 +214,29 @@ class Envelope(Record):
         """The first seed's failure where every seed failed, else None."""
         failures = [s.failure for s in self.seeds]
         return failures[0] if all(failures) else None
+
+
+# ---- language models ---------------------------------------------------------------------------------------------
+
+
+class Call(Record):
+    """One question to a language model, and what it cost. Its words are in the run's ``logs/llm.jsonl``."""
+
+    number: Annotated[int, Field(ge=1)]
+    """Of the line there."""
+    purpose: str
+    """What was asked for: goal, plan, code, repair ..."""
+    phase: Phase
+    model: str
+    prompt_tokens: int
+    completion_tokens: int
+    cost_usd: float | None
+    """None where nobody knows the price, which is not the same as nothing."""
+    latency_s: float
+    failure: str = ""
+    """Why there is no usable answer; empty where there is one."""
+    digest: str
+    """SHA-256 of the line, without its end."""
 
 
 # ---- judgement ---------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from fumehood import decision, goal, preparation, text
-from fumehood.assembly import template
+from fumehood.assembly.author import Author
 from fumehood.baselines import measuring
 from fumehood.baselines.fitting import Fitting
 from fumehood.data import seal
@@ -44,6 +44,7 @@ class Research:
     recorder: Recorder
     host: Host
     planner: Planner
+    author: Author
     progress: Progress
 
     def run(self) -> Run:
@@ -127,7 +128,7 @@ class Research:
         plan = self.planner.propose(run.settings.goal, self.recorder.dataset, run.iterations, plans)
         if plan is None:
             return False
-        source = template.assemble(plan.model_config_, plan.recipe, title=plan.title, rationale=plan.rationale)
+        source = self.author.write(plan, run.settings.goal, self.recorder.dataset, run.iterations)
         number = len(run.iterations) + len(pending) + 1
         folder = self.recorder.directory.fresh(self.recorder.directory.iteration(number))
         write_text(folder / "model.py", source)

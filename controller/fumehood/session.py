@@ -16,6 +16,7 @@ from threading import Thread
 from typing import Any, Literal
 
 from fumehood import __version__, floor, goal, policy, recorder, report, signing, text
+from fumehood.assembly.author import TemplateAuthor
 from fumehood.data import specs
 from fumehood.errors import Interrupted, UsageError
 from fumehood.journal import fold, lines
@@ -142,7 +143,7 @@ def _research(record: Recorder, progress: Progress, key: SigningKey | None) -> S
                 progress.note("This run was begun without a signing key, and stays unsigned.")
             Thread(target=_load_ahead, name="load-ahead").start()
             try:
-                Research(record, host, planner, progress).run()
+                Research(record, host, planner, TemplateAuthor(), progress).run()
             except BaseException:
                 record.report_if_possible()
                 raise

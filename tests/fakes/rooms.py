@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from fumehood import policy, recorder, session
+from fumehood.assembly.author import TemplateAuthor
 from fumehood.data import seal, specs
 from fumehood.executors import Job
 from fumehood.executors.local import predictions_file, weights_file
@@ -205,7 +206,7 @@ def go(
         record.__class__ = DyingRecorder
         record.lines_to_live = lines_to_live
         rooms.open()
-        research = Research(record, None, planner or SearchPlanner(seed=0), SilentProgress())
+        research = Research(record, None, planner or SearchPlanner(seed=0), TemplateAuthor(), SilentProgress())
         with research.fitting() if baselines else nullcontext() as fitting:
             research.search(rooms)
             research.remeasure(rooms)

@@ -3,17 +3,24 @@
 from collections.abc import Sequence
 from typing import Protocol
 
+from fumehood.insight import Recalled
 from fumehood.records import Dataset, Goal, Iteration, Plan
 
 
 class Planner(Protocol):
-    """Proposes candidates. The same goal, data set, history and pending plans always give the same proposal."""
+    """Proposes candidates."""
 
     def propose(
-        self, goal: Goal, dataset: Dataset, history: Sequence[Iteration], pending: Sequence[Plan]
+        self,
+        goal: Goal,
+        dataset: Dataset,
+        history: Sequence[Iteration],
+        pending: Sequence[Plan],
+        recalled: Sequence[Recalled] = (),
     ) -> Plan | None:
         """The next candidate, or None where there is nothing more to propose.
 
-        ``pending``: those proposed after ``history``, in their order, of which no score is known yet.
+        ``pending``: those proposed after ``history``, in their order, of which no score is known yet. ``recalled``:
+        what earlier runs found out, as far as it was looked up in this one.
         """
         ...

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
 
+from fumehood.insight import Recalled
 from fumehood.planning import wording
 from fumehood.planning.knobs import Problem, Setting, problem_of
 from fumehood.planning.space import Candidate, Space, identity
@@ -42,7 +43,12 @@ class SearchPlanner:
         self._cache: _Cache | None = None
 
     def propose(
-        self, goal: Goal, dataset: Dataset, history: Sequence[Iteration], pending: Sequence[Plan]
+        self,
+        goal: Goal,
+        dataset: Dataset,
+        history: Sequence[Iteration],
+        pending: Sequence[Plan],
+        recalled: Sequence[Recalled] = (),  # noqa: ARG002 - nothing is recalled for this planner yet
     ) -> Plan | None:
         """The next plan; None when ``max_draws`` draws gave nothing new. Raises UsageError if no network fits."""
         cache = self._cached(goal, dataset)

@@ -47,9 +47,12 @@ class Candidate:
         return identity(self.model_config, self.recipe)
 
 
-def identity(model_config: Mapping[str, Any], recipe: Mapping[str, Any]) -> str:
-    """A digest, equal for plans that build and train the same network, whatever they are called."""
-    text = json.dumps([model_config.get("layers"), recipe], sort_keys=True, default=str)
+def identity(model_config: Mapping[str, Any] | None, recipe: Mapping[str, Any]) -> str:
+    """A digest, equal for plans that build and train the same network, whatever they are called.
+
+    None, a plan of others without layers, equals no plan of ours.
+    """
+    text = json.dumps([model_config and model_config.get("layers"), recipe], sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()
 
 

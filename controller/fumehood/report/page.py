@@ -37,7 +37,7 @@ def context(run: Run) -> dict[str, Any]:
         "won_claims": tables.claimed(won),
         "won_parameters": tables.parameters(won) if won else None,
         "recipe": tables.recipe(won) if won else {},
-        "layers": words.architecture(won.plan.model_config_) if won else (),
+        "layers": words.architecture(won.plan.model_config_) if won and won.plan.model_config_ else (),
         "iterations": tables.iterations(run),
         "failures": tables.failures(run),
         "fit": tables.fit(run),
