@@ -1,7 +1,7 @@
 """A program: everything the memory does, with the network shut and Memori's other calls forbidden.
 
-Exit code 0 where none was reached, 3 otherwise. With ``--deeds`` it does everything forbidden instead, each in a process
-of its own, and names on standard output what the guards let pass.
+Exit code 0 where none was reached, 3 otherwise. With ``--deeds`` it does everything forbidden instead, each in a
+process of its own, and names on standard output what the guards let pass.
 """
 
 import logging
