@@ -247,6 +247,8 @@ class State(Record):
     """As far as they went when the search stopped."""
     kept: tuple[Kept, ...] = ()
     """In the order of their numbers."""
+    sources: tuple[str, ...] = ()
+    """SHA-256 of the source of every iteration, in their order."""
     p_values: tuple[float, ...] = ()
     """Of the comparisons with the incumbent, in the order in which they were made."""
     test_envelope: Envelope | None = None
@@ -377,7 +379,8 @@ def _decided(state: State, entry: Entry) -> State:
     compared = found.decision.comparison
     p_values = state.p_values if compared is None else (*state.p_values, compared.p_value)
     state = _with_run(state, iterations=iterations, incumbent=incumbent, stopped_because=found.decision.stop)
-    return _with(state, pending=tuple(others), kept=kept, p_values=p_values)
+    sources = (*state.sources, pending.source_digest)
+    return _with(state, pending=tuple(others), kept=kept, sources=sources, p_values=p_values)
 
 
 def _abandoned(state: State, entry: Entry) -> State:
@@ -389,6 +392,10 @@ def _abandoned(state: State, entry: Entry) -> State:
 
 def _exhausted(state: State, _: Entry) -> State:
     return _with_run(state, stopped_because=StopReason.EXHAUSTED)
+
+
+def _out_of_budget(state: State, _: Entry) -> State:
+    return _with_run(state, stopped_because=StopReason.BUDGET)
 
 
 def _remeasured(state: State, entry: Entry) -> State:
@@ -444,6 +451,7 @@ _STEPS = {
     "evaluated": _evaluated,
     "decided": _decided,
     "exhausted": _exhausted,
+    "out_of_budget": _out_of_budget,
     "abandoned": _abandoned,
     "remeasured": _remeasured,
     "settled": _settled,

@@ -201,6 +201,8 @@ class Envelope(Record):
     """End of what the train room's workers printed. Free text of a candidate: quoted wherever it is shown."""
     stages: tuple[int, ...] = ()
     """How many seeds were tried at a time, one stage after the other; empty: all of them in one."""
+    repeats: int | None = None
+    """Number of the iteration with the same source, from which all of this was taken over: it was not run again."""
     planned: int | None = None
     """How many seeds the candidate would have had, were it not given up; None: those it had."""
 

@@ -20,9 +20,10 @@ from fumehood.laboratory import warm_rooms
 from fumehood.planning.search import SearchPlanner
 from fumehood.progress import SilentProgress
 from fumehood.records import Envelope
-from fumehood.research import Evaluations, Research
+from fumehood.research import Research
 from fumehood.run_directory import RunDirectory, write_text
 from fumehood.sandbox.host import open_host
+from fumehood.search import Evaluations
 
 
 @pytest.fixture(scope="session")
@@ -60,7 +61,7 @@ def attempt() -> Attempt:
         digest = hashlib.sha256(source.encode()).hexdigest()
         research.recorder.note("proposed", number=number, plan=plan, source_digest=digest)
         with Evaluations(1, executor.abandon) as evaluations:
-            research.step(executor, evaluations)
+            research.search.step(executor, evaluations)
         return research.recorder.run.iterations[-1].envelope
 
     return evaluate

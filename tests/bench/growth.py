@@ -23,7 +23,8 @@ from fumehood import recorder
 from fumehood.assembly.author import TemplateAuthor
 from fumehood.planning.search import SearchPlanner
 from fumehood.progress import SilentProgress
-from fumehood.research import Evaluations, Research
+from fumehood.research import Research
+from fumehood.search import Evaluations
 
 LENGTHS = (10, 100, 1000)
 _LAST = 10
@@ -53,9 +54,9 @@ def grow(iterations: int) -> dict[str, float]:
             with Evaluations(1, rooms.abandon) as evaluations:
                 for _ in range(iterations):
                     began = time.perf_counter()
-                    research.propose()
+                    research.search.propose()
                     proposals.append(time.perf_counter() - began)
-                    research.step(rooms, evaluations)
+                    research.search.step(rooms, evaluations)
                     steps.append(time.perf_counter() - began)
         began = time.perf_counter()
         with recorder.reopen(directory):

@@ -207,12 +207,9 @@ def go(
         record.lines_to_live = lines_to_live
         rooms.open()
         research = Research(record, None, planner or SearchPlanner(seed=0), TemplateAuthor(), SilentProgress())
-        with research.fitting() if baselines else nullcontext() as fitting:
-            research.search(rooms)
-            research.remeasure(rooms)
-            research.note_baselines(fitting)
-            research.measure(rooms)
-            research.measure_baseline()
+        with research.finals.fitting() if baselines else nullcontext() as fitting:
+            research.search.run(rooms)
+            research.finals.run(rooms, fitting)
         research.finish()
         return record.run
 
