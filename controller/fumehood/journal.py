@@ -22,6 +22,7 @@ from fumehood.history import longer
 from fumehood.policy import Policy, explain
 from fumehood.records import (
     Baselines,
+    Call,
     Dataset,
     Decision,
     Envelope,
@@ -195,6 +196,12 @@ class Prepared(Record):
     """SHA-256 of the secret key that orders of rows come from."""
 
 
+class Asked(Record):
+    """A language model was asked something, whether or not it answered."""
+
+    call: Call
+
+
 class Evaluated(Record):
     number: int | None = None
     """None in journals of versions that tried one candidate at a time: it is that one's."""
@@ -346,6 +353,10 @@ def _proposed(state: State, entry: Entry) -> State:
     return _with(state, pending=(*state.pending, begun))
 
 
+def _asked(state: State, entry: Entry) -> State:
+    return _with_run(state, calls=(*state.run.calls, _value(Asked, entry.body).call))
+
+
 def _evaluated(state: State, entry: Entry) -> State:
     found = _value(Evaluated, entry.body)
     place = 0 if found.number is None else found.number - len(state.run.iterations) - 1
@@ -447,6 +458,7 @@ _STEPS = {
     "resumed": _resumed,
     "image": _image,
     "data_prepared": _prepared,
+    "asked": _asked,
     "proposed": _proposed,
     "evaluated": _evaluated,
     "decided": _decided,

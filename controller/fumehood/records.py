@@ -579,6 +579,8 @@ class Run(Record):
     winner: int | None = None
     """Number of its iteration; None before, and where no finalist survived its fresh seeds."""
     stopped_because: StopReason | None = None
+    calls: tuple[Call, ...] = ()
+    """Every question to a language model, in their order."""
     abandoned: tuple[int, ...] = ()
     """Numbers of the candidates that were under way when the search stopped: nothing is decided about them."""
     final: Sealed | None = None
