@@ -41,6 +41,7 @@ from fumehood.records import (
     StopReason,
     Verdict,
 )
+from fumehood.records.insight import Recollection, Remembered
 from fumehood.signing import VARIABLE, SigningKey
 
 _R = TypeVar("_R", bound=Record)
@@ -202,6 +203,18 @@ class Asked(Record):
     call: Call
 
 
+class LookedUp(Record):
+    """The memory was asked."""
+
+    recollection: Recollection
+
+
+class Memorised(Record):
+    """The memory was given what the run found out."""
+
+    remembered: Remembered
+
+
 class Evaluated(Record):
     number: int | None = None
     """None in journals of versions that tried one candidate at a time: it is that one's."""
@@ -357,6 +370,17 @@ def _asked(state: State, entry: Entry) -> State:
     return _with_run(state, calls=(*state.run.calls, _value(Asked, entry.body).call))
 
 
+def _recalled(state: State, entry: Entry) -> State:
+    found = _value(LookedUp, entry.body).recollection
+    if found.number != len(state.run.iterations) + len(state.pending) + 1:
+        raise KeyError(entry.kind)
+    return _with_run(state, recollections=(*state.run.recollections, found))
+
+
+def _remembered(state: State, entry: Entry) -> State:
+    return _with_run(state, remembered=_value(Memorised, entry.body).remembered)
+
+
 def _evaluated(state: State, entry: Entry) -> State:
     found = _value(Evaluated, entry.body)
     place = 0 if found.number is None else found.number - len(state.run.iterations) - 1
@@ -459,6 +483,8 @@ _STEPS = {
     "image": _image,
     "data_prepared": _prepared,
     "asked": _asked,
+    "recalled": _recalled,
+    "remembered": _remembered,
     "proposed": _proposed,
     "evaluated": _evaluated,
     "decided": _decided,

@@ -10,6 +10,7 @@ from fumehood import decision, goal, preparation
 from fumehood.assembly.author import Author
 from fumehood.data import seal
 from fumehood.errors import EngineError
+from fumehood.experience import Experience
 from fumehood.finals import Finals
 from fumehood.laboratory import Laboratory, warm_rooms
 from fumehood.planning.protocol import Planner
@@ -28,6 +29,7 @@ class Research:
     host: Host
     planner: Planner
     author: Author
+    experience: Experience
     progress: Progress
 
     def run(self) -> Run:
@@ -85,17 +87,30 @@ class Research:
         achieved = decision.goal_achieved(run.final.score, run.settings.goal) if run.final else None
         if run.final is None and run.settings.goal.target is not None:
             achieved = False
+        self.remember()
         self.recorder.note("finished", goal_achieved=achieved)
         self.recorder.report()
         if not run.settings.keep:
             self.recorder.directory.keep_results_only()
         self.progress.finished(self.recorder.run, self.recorder.directory.path)
 
+    def remember(self) -> None:
+        """Give the memory what the run found out; the sealed test is no part of that."""
+        run = self.recorder.run
+        if run.settings.memory is None or run.remembered is not None:
+            return
+        done = self.experience.keep(run, self.recorder.directory.insights())
+        if done is None:
+            return
+        if done.trouble:
+            self.progress.note(f"What was found out is in the run's memori/insights.jsonl only: {done.trouble}")
+        self.recorder.note("remembered", remembered=done)
+
     # -- what the steps need --
 
     @property
     def search(self) -> Search:
-        return Search(self.recorder, self.laboratory, self.planner, self.author, self.progress)
+        return Search(self.recorder, self.laboratory, self.planner, self.author, self.experience, self.progress)
 
     @property
     def finals(self) -> Finals:

@@ -17,13 +17,17 @@ from fumehood.data import seal
 from fumehood.errors import BudgetError, InternalError, LlmError, UnusableAnswerError
 from fumehood.evidence import Tried
 from fumehood.executors import Executor, Job
+from fumehood.experience import Experience
 from fumehood.executors.parallel import Tasks
 from fumehood.journal import Pending
 from fumehood.laboratory import Laboratory
+from fumehood.planning.occasions import occasion
+from fumehood.planning import phases
 from fumehood.planning.protocol import Planner
 from fumehood.progress import Progress
 from fumehood.recorder import Recorder
 from fumehood.records import Comparison, Envelope, Iteration, Plan, Verdict
+from fumehood.records.insight import Recollection
 from fumehood.run_directory import sync, write_text
 from fumehood.scoring import multiple, noise
 from fumehood.trial import Rival, trial
@@ -43,6 +47,7 @@ class Search:
     laboratory: Laboratory
     planner: Planner
     author: Author
+    experience: Experience
     progress: Progress
 
     def run(self, executor: Executor) -> None:
@@ -168,12 +173,14 @@ class Search:
 
         Raises LlmError where a language model gives nothing usable, and BudgetError where asking costs too much.
         """
+        self._look_back()
         goal, dataset = self.recorder.run.settings.goal, self.recorder.dataset
+        recalled = [found for one in self.recorder.run.recollections for found in one.recalled]
         history, pending = self.recorder.run.iterations, [begun.plan for begun in self.recorder.state.pending]
         for attempt in range(1, UNUSABLE + 1):
             self.progress.stage("planning")
             try:
-                plan = self.planner.propose(goal, dataset, history, pending)
+                plan = self.planner.propose(goal, dataset, history, pending, recalled)
                 return None if plan is None else (plan, self.author.write(plan, goal, dataset, history))
             except UnusableAnswerError as error:
                 if attempt == UNUSABLE:
@@ -183,6 +190,20 @@ class Search:
                     ) from error
                 self.progress.note(f"A proposal could not be used, and another one is asked for: {error.what}")
         raise InternalError("proposals were neither used nor given up")
+
+    def _look_back(self) -> None:
+        """Look into the memory where that may help; what was found once stays in the journal, and with the run."""
+        run = self.recorder.run
+        number = len(run.iterations) + len(self.recorder.state.pending) + 1
+        why = occasion(run, number) if run.settings.memory else ""
+        if not why:
+            return
+        phase = phases.phase(run.iterations, run.settings.max_iterations)
+        recalled, trouble = self.experience.recall(run.settings.goal, self.recorder.dataset, phase, why)
+        if trouble:
+            self.progress.note(f"Research goes on without memory: {trouble}")
+        looked = Recollection(number=number, phase=phase, why=why, recalled=tuple(recalled), trouble=trouble)
+        self.recorder.note("recalled", recollection=looked)
 
     def _tried_before(self, digest: str) -> Iteration | None:
         """The iteration that tried this very source first."""

@@ -11,6 +11,7 @@ from attacks.candidates import Attempt, Begin, Started
 from attacks.told import Report, Told, ask, markdown
 from fumehood import policy, recorder, session
 from fumehood.assembly.author import TemplateAuthor
+from fumehood.experience import NoExperience
 from fumehood.attacks import probes
 from fumehood.attacks.probes import Tried
 from fumehood.attacks.stage import Stage, open_stage
@@ -40,7 +41,7 @@ def begin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Begin]:
             directory = RunDirectory.create(tmp_path_factory.mktemp("attacked") / "run")
             record = stack.enter_context(recorder.begin(directory, wanted, limits, {}))
             host = stack.enter_context(open_host(limits, record.run.run_id))
-            research = Research(record, host, SearchPlanner(seed=0), TemplateAuthor(), SilentProgress())
+            research = Research(record, host, SearchPlanner(seed=0), TemplateAuthor(), NoExperience(), SilentProgress())
             research.note_image()
             research.prepare()
             pool = stack.enter_context(warm_rooms(host))

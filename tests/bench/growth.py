@@ -21,6 +21,7 @@ import numpy as np
 from fakes.rooms import CLASSES, ROWS, Rooms, begin
 from fumehood import recorder
 from fumehood.assembly.author import TemplateAuthor
+from fumehood.experience import NoExperience
 from fumehood.planning.search import SearchPlanner
 from fumehood.progress import SilentProgress
 from fumehood.research import Research
@@ -50,7 +51,7 @@ def grow(iterations: int) -> dict[str, float]:
         steps, proposals = [], []
         rooms = Rooms(targets)
         with recorder.reopen(directory) as record:
-            research = Research(record, None, SearchPlanner(seed=0), TemplateAuthor(), SilentProgress())  # type: ignore[arg-type]
+            research = Research(record, None, SearchPlanner(seed=0), TemplateAuthor(), NoExperience(), SilentProgress())  # type: ignore[arg-type]
             with Evaluations(1, rooms.abandon) as evaluations:
                 for _ in range(iterations):
                     began = time.perf_counter()

@@ -12,6 +12,7 @@ import numpy as np
 
 from fumehood import policy, recorder, session
 from fumehood.assembly.author import TemplateAuthor
+from fumehood.experience import NoExperience
 from fumehood.data import seal, specs
 from fumehood.executors import Job
 from fumehood.executors.local import predictions_file, weights_file
@@ -206,7 +207,7 @@ def go(
         record.__class__ = DyingRecorder
         record.lines_to_live = lines_to_live
         rooms.open()
-        research = Research(record, None, planner or SearchPlanner(seed=0), TemplateAuthor(), SilentProgress())
+        research = Research(record, None, planner or SearchPlanner(seed=0), TemplateAuthor(), NoExperience(), SilentProgress())
         with research.finals.fitting() if baselines else nullcontext() as fitting:
             research.search.run(rooms)
             research.finals.run(rooms, fitting)

@@ -12,11 +12,11 @@ from collections.abc import Callable, Sequence
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
 
-from fumehood.insight import Recalled
 from fumehood.planning import wording
 from fumehood.planning.knobs import Problem, Setting, problem_of
 from fumehood.planning.space import Candidate, Space, identity
 from fumehood.records import Dataset, Goal, Iteration, MetricSummary, Plan
+from fumehood.records.insight import Recalled
 
 if TYPE_CHECKING:
     from fumehood.planning.study import Draws, SearchStudy
