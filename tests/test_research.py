@@ -304,9 +304,9 @@ class Noting(SearchPlanner):
         super().__init__(seed=0)
         self.asked = []
 
-    def propose(self, goal, dataset, history, pending):
+    def propose(self, goal, dataset, history, pending, recalled=()):
         self.asked.append((len(history), len(pending)))
-        return super().propose(goal, dataset, history, pending)
+        return super().propose(goal, dataset, history, pending, recalled)
 
 
 def test_a_candidate_is_proposed_when_the_first_of_those_under_way_is_decided(tmp_path, targets):

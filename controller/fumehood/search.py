@@ -17,12 +17,12 @@ from fumehood.data import seal
 from fumehood.errors import BudgetError, InternalError, LlmError, UnusableAnswerError
 from fumehood.evidence import Tried
 from fumehood.executors import Executor, Job
-from fumehood.experience import Experience
 from fumehood.executors.parallel import Tasks
+from fumehood.experience import Experience
 from fumehood.journal import Pending
 from fumehood.laboratory import Laboratory
-from fumehood.planning.occasions import occasion
 from fumehood.planning import phases
+from fumehood.planning.occasions import occasion
 from fumehood.planning.protocol import Planner
 from fumehood.progress import Progress
 from fumehood.recorder import Recorder

@@ -11,12 +11,12 @@ from attacks.candidates import Attempt, Begin, Started
 from attacks.told import Report, Told, ask, markdown
 from fumehood import policy, recorder, session
 from fumehood.assembly.author import TemplateAuthor
-from fumehood.experience import NoExperience
 from fumehood.attacks import probes
 from fumehood.attacks.probes import Tried
 from fumehood.attacks.stage import Stage, open_stage
 from fumehood.attacks.suite import PROBES
 from fumehood.executors import Executor
+from fumehood.experience import NoExperience
 from fumehood.laboratory import warm_rooms
 from fumehood.planning.search import SearchPlanner
 from fumehood.progress import SilentProgress

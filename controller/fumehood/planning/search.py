@@ -7,15 +7,15 @@ search looks in several places at once. Plans of other planners in the history c
 one nothing.
 """
 
-import math
 from collections.abc import Callable, Sequence
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
 
 from fumehood.planning import wording
 from fumehood.planning.knobs import Problem, Setting, problem_of
+from fumehood.planning.rounding import rounded
 from fumehood.planning.space import Candidate, Space, identity
-from fumehood.records import Dataset, Goal, Iteration, MetricSummary, Plan
+from fumehood.records import Dataset, Goal, Iteration, Plan
 from fumehood.records.insight import Recalled
 
 if TYPE_CHECKING:
@@ -159,20 +159,6 @@ def _settings(plan: Plan, space: Space) -> dict[str, Setting] | None:
     settings: Any = plan.params.get("settings")
     ours = plan.params.get("planner") == "search" and isinstance(settings, dict) and space.holds(plan.family, settings)
     return settings if ours else None
-
-
-def rounded(summary: MetricSummary) -> float:
-    """The mean, rounded to a quarter of its interval's half-width: finer differences are noise.
-
-    Steps are powers of two, so that scores with different noise still fall on common values.
-    """
-    if summary.interval is None:
-        return summary.mean
-    noise = (summary.interval.high - summary.interval.low) / 8
-    if noise <= 0:
-        return summary.mean
-    step = 2.0 ** math.floor(math.log2(noise))
-    return round(summary.mean / step) * step
 
 
 def _seed_of(seed: int, number: int) -> int:

@@ -11,6 +11,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from math import inf
 from typing import Any, Final
 
 from fumehood.assembly.layer import Step
@@ -62,6 +63,7 @@ class Space:
     def __init__(self, goal: Goal, problem: Problem) -> None:
         self.problem = problem
         self.limit = goal.max_parameters
+        self.seconds = min(seconds_allowed(problem), goal.max_train_s or inf)
         suited = {family.name: family for family in families(problem)}
         self._knobs = {name: (*f.knobs(problem), *recipe_knobs(problem)) for name, f in suited.items()}
         smallest = {name: self._build(f, self._smallest(f)) for name, f in suited.items()}
@@ -102,7 +104,7 @@ class Space:
     def _too_much(self, candidate: Candidate) -> str | None:
         if not self._is_small_enough(candidate.trace):
             return "parameters"
-        return "time" if seconds(candidate, self.problem) > seconds_allowed(self.problem) else None
+        return "time" if seconds(candidate, self.problem) > self.seconds else None
 
     def _turned_down(self, candidate: Candidate, why: str) -> dict[str, Setting] | None:
         names = candidate.family.size_knobs if why == "parameters" else ("epochs", *candidate.family.size_knobs)

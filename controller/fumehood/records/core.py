@@ -39,6 +39,8 @@ class Goal(Record):
     """Data specification named in the goal's text, if any."""
     max_parameters: int | None = None
     """Largest number of parameters a winner may have; None is no limit."""
+    max_train_s: float | None = None
+    """Longest wall time of a winner's train rooms, in seconds, each for itself; None is no limit."""
 
 
 class Dataset(Record):
