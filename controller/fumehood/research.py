@@ -64,9 +64,10 @@ class Research:
         if run.dataset is not None:
             return
         self.progress.stage("preparing data")
+        key = seal.known_key(self.recorder.directory.sealed)
         sealed = self.recorder.directory.fresh(self.recorder.directory.sealed)
         dataset, facts = preparation.prepare(
-            self.host, sealed, run.settings.data, run.settings.split_seed, run.settings.subset
+            self.host, sealed, run.settings.data, run.settings.split_seed, run.settings.subset, key
         )
         draft = goal.parse(
             run.settings.goal.text, data=run.settings.data, metric=run.settings.metric, target=run.settings.target
