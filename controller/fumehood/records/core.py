@@ -208,9 +208,9 @@ class Envelope(Record):
 
     @property
     def failure(self) -> Failure | None:
-        """The first seed's failure where every seed failed, else None."""
+        """The first seed's failure where every seed failed, else None; None, too, without seeds."""
         failures = [s.failure for s in self.seeds]
-        return failures[0] if all(failures) else None
+        return failures[0] if failures and all(failures) else None
 
 
 # ---- language models ---------------------------------------------------------------------------------------------
