@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from fumehood.api import AgentOrchestrator, QuickEvalConfig
+    from fumehood.memory.context import ManualMemoryContextManager
 
-__all__ = ["AgentOrchestrator", "QuickEvalConfig"]
+__all__ = ["AgentOrchestrator", "ManualMemoryContextManager", "QuickEvalConfig"]
 __version__ = "0.1.0"
 
 
@@ -14,4 +15,5 @@ def __getattr__(name: str) -> Any:
     """The Python API, loaded when it is asked for: ``fumehood --help`` needs none of it."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module("fumehood.api"), name)
+    home = "fumehood.memory.context" if name == "ManualMemoryContextManager" else "fumehood.api"
+    return getattr(import_module(home), name)

@@ -52,6 +52,8 @@ def decide(
     ``iteration`` counts from 1. ``stop`` is the goal's before the iterations' before the budget's.
     """
     verdict, reason = _judge(score, incumbent, goal, envelope, spread)
+    if envelope.repeats:
+        verdict, reason = Verdict.DISCARD, f"The same source as iteration {envelope.repeats}, and not run again."
     if envelope.given_up:
         verdict, tried = Verdict.DISCARD, f"{len(envelope.seeds)} of {envelope.planned} seeds"
         reason = f"Given up after {tried}. {reason}"
@@ -71,7 +73,7 @@ def finalists(iterations: Sequence[Iteration], incumbent: int | None, goal: Goal
     near: list[tuple[float, int]] = []
     for one in iterations:
         found = _primary(one, goal)
-        if one.number == incumbent or found is None or best is None or one.envelope.given_up:
+        if one.number == incumbent or found is None or best is None or one.envelope.given_up or one.envelope.repeats:
             continue
         if beyond_limits(one.envelope, goal):
             continue

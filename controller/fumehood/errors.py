@@ -8,6 +8,7 @@
     ├── HostileOutputError            4  a room's output broke the protocol, or a violation was seen from outside
     ├── BudgetError                   5  time, tokens or money are used up
     ├── EngineError                   6  no engine, no image, or an engine that cannot enforce the policy
+    ├── MemoryTroubleError            6  the memory's database is locked, read-only, full, broken or out of reach
     ├── LlmError                      7  no language model answers, or it refuses
     │   └── UnusableAnswerError       7  what it answers cannot be used, even after it was told why
     ├── InternalError                70  an invariant of ours does not hold
@@ -62,6 +63,13 @@ class BudgetError(FumehoodError):
 class EngineError(FumehoodError):
     exit_code = 6
     kind = "engine"
+
+
+class MemoryTroubleError(FumehoodError):
+    """Research goes on without memory."""
+
+    exit_code = 6
+    kind = "memory"
 
 
 class LlmError(FumehoodError):

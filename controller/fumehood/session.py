@@ -19,6 +19,7 @@ from fumehood import __version__, floor, goal, policy, recorder, report, signing
 from fumehood.assembly.author import TemplateAuthor
 from fumehood.data import specs
 from fumehood.errors import Interrupted, UsageError
+from fumehood.experience import NoExperience
 from fumehood.journal import fold, lines
 from fumehood.planning.search import SearchPlanner
 from fumehood.progress import Progress
@@ -143,7 +144,7 @@ def _research(record: Recorder, progress: Progress, key: SigningKey | None) -> S
                 progress.note("This run was begun without a signing key, and stays unsigned.")
             Thread(target=_load_ahead, name="load-ahead").start()
             try:
-                Research(record, host, planner, TemplateAuthor(), progress).run()
+                Research(record, host, planner, TemplateAuthor(), NoExperience(), progress).run()
             except BaseException:
                 record.report_if_possible()
                 raise

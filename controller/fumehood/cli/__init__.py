@@ -18,6 +18,7 @@ from fumehood.cli.data import data
 from fumehood.cli.doctor import doctor
 from fumehood.cli.gc import gc
 from fumehood.cli.image import image
+from fumehood.cli.memory import memory
 from fumehood.cli.policy import policy
 from fumehood.cli.predict import predict
 from fumehood.cli.run import report, resume, run
@@ -33,7 +34,7 @@ def cli() -> None:
     """
 
 
-for command in (run, check, resume, report, predict, audit, replay, data, policy, image, doctor, gc):
+for command in (run, check, resume, report, predict, audit, replay, data, memory, policy, image, doctor, gc):
     cli.add_command(command)
 
 

@@ -86,7 +86,7 @@ class Space:
 
     def starts(self) -> list[Candidate]:
         """The first proposals, turned down to the limits."""
-        drawn = [(family, self._filled(family, stated)) for family, stated in starts(self.problem)]
+        drawn = [(family, self.filled(family, stated)) for family, stated in starts(self.problem)]
         return [c for family, settings in drawn if (c := self.candidate(family, settings)) is not None]
 
     def candidate(self, family: str, settings: Mapping[str, Setting]) -> Candidate | None:
@@ -135,7 +135,7 @@ class Space:
                 settings[knob.name] = least[knob.name]
         return settings
 
-    def _filled(self, family: str, stated: Mapping[str, Setting]) -> dict[str, Setting]:
+    def filled(self, family: str, stated: Mapping[str, Setting]) -> dict[str, Setting]:
         """``stated``, every other knob at its common or middle value (epochs: nearly the most), each in its list."""
         filled: dict[str, Setting] = {}
         for knob in self._knobs[family]:

@@ -1,0 +1,29 @@
+"""What research asks of a memory, and the one that remembers nothing.
+
+A memory in trouble says so in what it returns, and raises nothing: research goes on without it.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+from fumehood.records import Dataset, Goal, Phase, Run
+from fumehood.records.insight import Recalled, Remembered
+
+
+class Experience(Protocol):
+    def recall(self, goal: Goal, dataset: Dataset, phase: Phase, why: str) -> tuple[Sequence[Recalled], str]:
+        """What earlier runs found out that may help now, most to the point first, and what went wrong on the way."""
+        ...
+
+    def keep(self, run: Run, folder: Path) -> Remembered | None:
+        """Add what ``run`` found out, which goes into ``folder`` in any case. None where nothing is remembered."""
+        ...
+
+
+class NoExperience(Experience):
+    def recall(self, goal: Goal, dataset: Dataset, phase: Phase, why: str) -> tuple[Sequence[Recalled], str]:  # noqa: ARG002 - the protocol's
+        return (), ""
+
+    def keep(self, run: Run, folder: Path) -> Remembered | None:  # noqa: ARG002 - the protocol's
+        return None

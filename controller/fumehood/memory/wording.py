@@ -1,0 +1,50 @@
+"""Insights in words: one or two sentences from what is known about them. Pure, and the same for the same facts."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from fumehood.records import Interval
+from fumehood.records.insight import DataFingerprint, Evidence
+from fumehood.text import plain
+
+
+def result(family: str, title: str, data: DataFingerprint, evidence: Evidence) -> str:
+    return (
+        f"{plain(family, 60)} ({plain(title, 120)}) reached {measured(evidence)} on validation of"
+        f" {plain(data.spec, 120)}: {_rows(data)}."
+    )
+
+
+def pattern(details: Mapping[str, Any], evidence: Sequence[Evidence]) -> str:
+    """``details`` as ``distill`` makes them."""
+    family, kind = plain(str(details["family"]), 60), plain(str(details["data_kind"]), 120)
+    runs = len({one.run_id for one in evidence})
+    base = "evidence from one run only" if runs == 1 else f"evidence from {runs} runs"
+    says = "did well" if details["verdict"] == "well" else "was clearly behind other families"
+    best = "; ".join(measured(one) for one in list(evidence)[-3:])
+    return f"On {kind}, {family} {says} ({base}): {best}."
+
+
+def failure(details: Mapping[str, Any]) -> str:
+    runs = len(details.get("runs", ())) or 1
+    seen = "in one run" if runs == 1 else f"in {runs} runs"
+    cause = f": {details['cause']}" if details.get("cause") else ""
+    return f"{plain(str(details['family']), 60)} failed with {details['failure_kind']}{cause} (seen {seen})."
+
+
+def decision(reason: str, number: int, family: str, data: DataFingerprint) -> str:
+    return f"On {plain(data.spec, 120)}, candidate {number} ({plain(family, 60)}): {plain(reason, 400)}"
+
+
+def measured(evidence: Evidence) -> str:
+    seeds = f"{evidence.n_seeds} seed{'s' if evidence.n_seeds != 1 else ''}"
+    return f"{evidence.metric} {evidence.mean:.4g}{interval(evidence.interval)} over {seeds}"
+
+
+def interval(found: Interval | None) -> str:
+    return "" if found is None else f" [{found.low:.4g}, {found.high:.4g}]"
+
+
+def _rows(data: DataFingerprint) -> str:
+    shape = " x ".join(str(n) for n in data.input_shape)
+    return f"{data.input_kind} {data.task}, {data.rows} training rows, inputs {shape}, {data.num_outputs} outputs"
