@@ -15,10 +15,10 @@ from fumehood.assembly.language import TrainRoom
 from fumehood.assembly.template import assemble
 from fumehood.errors import BudgetError, LlmError, UnusableAnswerError
 from fumehood.history import History
-from fumehood.insight import Insight, Kind, Recalled
 from fumehood.planning.language import LanguagePlanner
 from fumehood.planning.language.reply import Proposal, Proposals
 from fumehood.records import Dataset, Goal, Iteration, Phase, Plan
+from fumehood.records.insight import Insight, Kind, Recalled
 from fumehood_shared.messages import DataFacts, Recipe
 from planning.histories import (
     ALL,

@@ -16,7 +16,6 @@ from fumehood.assembly.errors import AssemblyError
 from fumehood.assembly.language import TrainRoom
 from fumehood.assembly.trace import trace
 from fumehood.errors import UnusableAnswerError
-from fumehood.insight import Recalled
 from fumehood.llm.model import LanguageModel, Message, Question
 from fumehood.planning.language.reply import Proposal, Proposals
 from fumehood.planning.language.view import View
@@ -24,6 +23,7 @@ from fumehood.planning.moves import Step, next_move
 from fumehood.planning.phases import phase
 from fumehood.planning.space import identity
 from fumehood.records import Dataset, Goal, Iteration, Phase, Plan
+from fumehood.records.insight import Recalled
 
 T = TypeVar("T", Proposal, Proposals)
 

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from fumehood.assembly.language import TrainRoom, facts
-from fumehood.insight import Recalled
 from fumehood.llm import prompts
 from fumehood.llm.model import Message
 from fumehood.planning.language import table
 from fumehood.planning.moves import Step
 from fumehood.records import Dataset, Goal, Iteration, Plan
+from fumehood.records.insight import Recalled
 
 _PACKAGE: Final = "fumehood.planning.language"
 _MOST_RECALLED: Final = 6
