@@ -75,7 +75,7 @@ def finalists(iterations: Sequence[Iteration], incumbent: int | None, goal: Goal
         found = _primary(one, goal)
         if one.number == incumbent or found is None or best is None or one.envelope.given_up or one.envelope.repeats:
             continue
-        if _beyond_limits(one.envelope, goal):
+        if beyond_limits(one.envelope, goal):
             continue
         short = -_gain(found, best)
         if short <= (noise_floor(found, best) or 0.0):
@@ -93,7 +93,7 @@ def winner(iterations: Sequence[Iteration], remeasured: Sequence[Remeasured], go
     for place, one in enumerate(remeasured):
         if one.score is None or one.score.failed_seeds >= one.score.n_seeds:
             continue
-        if _beyond_limits(one.envelope, goal):
+        if beyond_limits(one.envelope, goal):
             continue
         earlier = iterations[one.iteration - 1].score
         values = [*one.score.metrics[goal.metric].values, *(earlier.metrics[goal.metric].values if earlier else ())]
@@ -139,7 +139,7 @@ def _judge(
 ) -> tuple[Verdict, str]:
     if score is None or score.failed_seeds >= score.n_seeds:
         return Verdict.DISCARD, "Every seed failed, so there is nothing to keep."
-    refused = _beyond_limits(envelope, goal)
+    refused = beyond_limits(envelope, goal)
     if refused:
         return Verdict.DISCARD, refused
     new = score.metrics[goal.metric]
@@ -148,7 +148,7 @@ def _judge(
     return _compare(new, incumbent.metrics[goal.metric], spread)
 
 
-def _beyond_limits(envelope: Envelope, goal: Goal) -> str:
+def beyond_limits(envelope: Envelope, goal: Goal) -> str:
     """Which limit of the goal the facts are beyond, in one sentence; empty where they are within all."""
     return _too_large(parameters(envelope), goal) or _too_slow(train_seconds(envelope), goal)
 
