@@ -14,6 +14,7 @@ from fumehood.records import (
     MetricSummary,
     Plan,
     Remeasured,
+    RoomFacts,
     Score,
     SeedResult,
     StopReason,
@@ -229,3 +230,44 @@ def test_seeds_that_are_alike_count_as_one_with_the_spread_of_those_kept_before(
     barely = a_score(0.906, std=0.0)
     assert judged(barely, incumbent).verdict is Verdict.DISCARD
     assert judged(barely, incumbent, spread=SeedSpread(std=0.004, df=4)).verdict is Verdict.KEEP
+
+
+def rooms_of(*train, predict=1.0):
+    facts = [RoomFacts(role="train", wall_s=seconds, ready_s=1.0) for seconds in train]
+    return (*facts, RoomFacts(role="predict", wall_s=predict, ready_s=1.0))
+
+
+def quick_goal(seconds):
+    return Goal(text="g", metric="accuracy", direction="max", max_train_s=seconds)
+
+
+@pytest.mark.parametrize(
+    ("train", "verdict"), [((59.0,), Verdict.KEEP), ((61.0,), Verdict.DISCARD), ((20.0, 61.0), Verdict.DISCARD)]
+)
+def test_a_limit_on_training_time_is_judged_by_the_wall_time_of_the_train_rooms(train, verdict):
+    envelope = an_envelope().model_copy(update={"rooms": rooms_of(*train, predict=500.0)})
+    decision = decide(
+        a_score(0.9), None, quick_goal(60.0), envelope=envelope, comparison=None, spread=None, iteration=1,
+        max_iterations=10, budget_left=True,
+    )  # fmt: skip
+    assert decision.verdict is verdict
+    assert ("61.0 s" in decision.reason) == (verdict is Verdict.DISCARD)
+
+
+def test_a_training_time_that_nobody_measured_is_not_within_a_limit():
+    assert judged(a_score(0.9), goal=quick_goal(60.0)).verdict is Verdict.DISCARD
+    assert judged(a_score(0.9)).verdict is Verdict.KEEP
+
+
+def test_a_candidate_that_trains_too_long_is_no_finalist_and_no_winner():
+    slow, quick = (an_envelope().model_copy(update={"rooms": rooms_of(s)}) for s in (90.0, 30.0))
+    found = iterations(a_score(0.9), a_score(0.899))
+    found = tuple(one.model_copy(update={"envelope": e}) for one, e in zip(found, (quick, slow), strict=True))
+    assert finalists(found, 1, quick_goal(60.0), 3) == (1,)
+    assert finalists(found, 1, a_goal(), 3) == (1, 2)
+    again = [
+        Remeasured(iteration=1, envelope=slow, score=a_score(0.9)),
+        Remeasured(iteration=2, envelope=quick, score=a_score(0.8)),
+    ]
+    assert winner(found, again, quick_goal(60.0)) == 2
+    assert winner(found, again, a_goal()) == 1

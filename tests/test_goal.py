@@ -201,7 +201,36 @@ def test_a_target_that_is_not_finite_is_refused():
         complete(parse("classify digits", target=float("nan")), C)
 
 
-@pytest.mark.parametrize("text", ["accuracy 5 " * 900, "9" * 9999, "> " * 4999, "accuracy " + "of " * 3000 + "5"])
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("digits above 95%, trains in under 60 seconds", 60),
+        ("digits above 95%, training time below 5 minutes", 300),
+        ("under 90 s of training, digits above 95%", 90),
+        ("at least 95% on digits with a training budget of 2 hours", 7200),
+        ("a model for digits that trains on a CPU in less than a minute and reaches 95%", 60),
+        ("digits, at least 95%; training must not exceed 45 seconds, and trains in under 1.5 min", 45),
+        ("at least 95% on digits within 20 epochs and under 5 minutes", None),
+        ("at least 95% on digits, trained for at least 60 s", None),
+        ("Train a CNN for digits with accuracy above 95% within 5 minutes", None),
+    ],
+)
+def test_a_limit_on_training_time_is_read_where_training_is_named_and_disturbs_no_target(text, seconds):
+    goal = complete(parse(text), C)
+    assert (goal.max_train_s, goal.target, goal.data) == (seconds, 0.95, "digits")
+
+
+def test_no_time_at_all_is_no_limit_on_training():
+    with pytest.raises(UsageError, match="limit on training"):
+        parse("digits, trains in under 0 seconds")
+
+
+LONG = ["train on the " + "for " * 2400, "training time " * 700, "train in " * 1100]
+
+
+@pytest.mark.parametrize(
+    "text", [*LONG, "accuracy 5 " * 900, "9" * 9999, "> " * 4999, "accuracy " + "of " * 3000 + "5"]
+)
 def test_long_goals_are_read_quickly(text):
     start = time.perf_counter()
     with suppress(UsageError):

@@ -167,6 +167,39 @@ def test_a_target_reached_on_validation_stops_the_search(tmp_path, targets):
     assert (len(run.iterations), run.stopped_because, run.goal_achieved) == (1, StopReason.GOAL_MET, True)
 
 
+class Forgetful(SearchPlanner):
+    """Proposes its first plan again, as its third, and then for ever."""
+
+    def propose(self, goal, dataset, history, pending, recalled=()):
+        number = len(history) + len(pending) + 1
+        return super().propose(goal, dataset, history if number == 2 else (), pending if number == 2 else (), recalled)
+
+
+@pytest.mark.parametrize("parallel", [1, 4])
+@pytest.mark.parametrize("fail", [(), (1,)])
+def test_a_source_is_never_run_twice_and_what_came_of_it_is_taken_over(tmp_path, targets, parallel, fail):
+    rooms = Rooms(targets, fail=fail)
+    directory = begin(tmp_path / "run", targets, parallel=parallel)
+    run = go(directory, rooms, planner=Forgetful(seed=0))
+    assert (sorted(rooms.evaluated), [i.envelope.repeats for i in run.iterations]) == ([1, 2], [None, None, 1, 1])
+    first, _, third, _ = run.iterations
+    assert (third.source_digest, third.score) == (first.source_digest, first.score)
+    assert third.decision.verdict is Verdict.DISCARD
+    assert "same source as iteration 1" in third.decision.reason
+    assert {one.iteration for one in run.remeasured} <= {1, 2}
+    assert audit(directory.path).passed
+
+
+@pytest.mark.parametrize("lines", range(1, 12))
+def test_a_run_with_a_repeated_source_killed_after_any_line_ends_as_if_it_had_not_been(tmp_path, targets, lines):
+    directory = begin(tmp_path / "run", targets, parallel=2)
+    with pytest.raises(Killed):
+        go(directory, Rooms(targets), lines_to_live=lines, planner=Forgetful(seed=0))
+    run = go(directory, Rooms(targets), planner=Forgetful(seed=0))
+    assert [i.envelope.repeats for i in run.iterations] == [None, None, 1, 1]
+    assert audit(directory.path).passed
+
+
 def test_failures_are_data_and_the_search_goes_on(tmp_path, targets):
     run = go(begin(tmp_path / "run", targets), Rooms(targets, fail=(1, 3)))
     assert [i.score is None for i in run.iterations] == [True, False, True, False]
@@ -271,9 +304,9 @@ class Noting(SearchPlanner):
         super().__init__(seed=0)
         self.asked = []
 
-    def propose(self, goal, dataset, history, pending):
+    def propose(self, goal, dataset, history, pending, recalled=()):
         self.asked.append((len(history), len(pending)))
-        return super().propose(goal, dataset, history, pending)
+        return super().propose(goal, dataset, history, pending, recalled)
 
 
 def test_a_candidate_is_proposed_when_the_first_of_those_under_way_is_decided(tmp_path, targets):

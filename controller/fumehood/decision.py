@@ -51,7 +51,9 @@ def decide(
 
     ``iteration`` counts from 1. ``stop`` is the goal's before the iterations' before the budget's.
     """
-    verdict, reason = _judge(score, incumbent, goal, parameters(envelope), spread)
+    verdict, reason = _judge(score, incumbent, goal, envelope, spread)
+    if envelope.repeats:
+        verdict, reason = Verdict.DISCARD, f"The same source as iteration {envelope.repeats}, and not run again."
     if envelope.given_up:
         verdict, tried = Verdict.DISCARD, f"{len(envelope.seeds)} of {envelope.planned} seeds"
         reason = f"Given up after {tried}. {reason}"
@@ -71,9 +73,9 @@ def finalists(iterations: Sequence[Iteration], incumbent: int | None, goal: Goal
     near: list[tuple[float, int]] = []
     for one in iterations:
         found = _primary(one, goal)
-        if one.number == incumbent or found is None or best is None or one.envelope.given_up:
+        if one.number == incumbent or found is None or best is None or one.envelope.given_up or one.envelope.repeats:
             continue
-        if _too_large(parameters(one.envelope), goal):
+        if beyond_limits(one.envelope, goal):
             continue
         short = -_gain(found, best)
         if short <= (noise_floor(found, best) or 0.0):
@@ -84,13 +86,14 @@ def finalists(iterations: Sequence[Iteration], incumbent: int | None, goal: Goal
 def winner(iterations: Sequence[Iteration], remeasured: Sequence[Remeasured], goal: Goal) -> int | None:
     """Number of the finalist with the best mean over all its seeds, those of the search and fresh ones alike.
 
-    The first of equals. A finalist of which no fresh seed survived, or that is too large, cannot win; None if none can.
+    The first of equals. A finalist of which no fresh seed survived, or that is beyond a limit of the goal, cannot win;
+    None if none can.
     """
     means: list[tuple[float, int]] = []
     for place, one in enumerate(remeasured):
         if one.score is None or one.score.failed_seeds >= one.score.n_seeds:
             continue
-        if _too_large(parameters(one.envelope), goal):
+        if beyond_limits(one.envelope, goal):
             continue
         earlier = iterations[one.iteration - 1].score
         values = [*one.score.metrics[goal.metric].values, *(earlier.metrics[goal.metric].values if earlier else ())]
@@ -102,6 +105,11 @@ def winner(iterations: Sequence[Iteration], remeasured: Sequence[Remeasured], go
 def parameters(envelope: Envelope) -> int | None:
     """Largest number of parameters over the seeds, a fact; None where none is known."""
     return max((seed.parameters for seed in envelope.seeds if seed.parameters is not None), default=None)
+
+
+def train_seconds(envelope: Envelope) -> float | None:
+    """Longest wall time of a train room, a fact of the controller's clock; None where there was none."""
+    return max((room.wall_s for room in envelope.rooms if room.role == "train"), default=None)
 
 
 def goal_achieved(final: Score, goal: Goal) -> bool | None:
@@ -127,17 +135,22 @@ def noise_floor(a: MetricSummary, b: MetricSummary, spread: "SeedSpread | None" 
 
 
 def _judge(
-    score: Score | None, incumbent: Score | None, goal: Goal, parameters: int | None, spread: "SeedSpread | None"
+    score: Score | None, incumbent: Score | None, goal: Goal, envelope: Envelope, spread: "SeedSpread | None"
 ) -> tuple[Verdict, str]:
     if score is None or score.failed_seeds >= score.n_seeds:
         return Verdict.DISCARD, "Every seed failed, so there is nothing to keep."
-    refused = _too_large(parameters, goal)
+    refused = beyond_limits(envelope, goal)
     if refused:
         return Verdict.DISCARD, refused
     new = score.metrics[goal.metric]
     if incumbent is None:
         return Verdict.KEEP, f"First candidate that survived: {_described(new)}; baseline {_number(score.baseline)}."
     return _compare(new, incumbent.metrics[goal.metric], spread)
+
+
+def beyond_limits(envelope: Envelope, goal: Goal) -> str:
+    """Which limit of the goal the facts are beyond, in one sentence; empty where they are within all."""
+    return _too_large(parameters(envelope), goal) or _too_slow(train_seconds(envelope), goal)
 
 
 def _too_large(parameters: int | None, goal: Goal) -> str:
@@ -147,6 +160,16 @@ def _too_large(parameters: int | None, goal: Goal) -> str:
         return f"The goal allows {goal.max_parameters:,} parameters and this candidate's number is not known."
     if parameters > goal.max_parameters:
         return f"It has {parameters:,} parameters and the goal allows {goal.max_parameters:,}."
+    return ""
+
+
+def _too_slow(seconds: float | None, goal: Goal) -> str:
+    if goal.max_train_s is None:
+        return ""
+    if seconds is None:
+        return f"The goal allows {goal.max_train_s:g} s of training and this candidate's time is not known."
+    if seconds > goal.max_train_s:
+        return f"Its training took {seconds:.1f} s and the goal allows {goal.max_train_s:g} s."
     return ""
 
 

@@ -22,6 +22,7 @@ from fumehood.history import longer
 from fumehood.policy import Policy, explain
 from fumehood.records import (
     Baselines,
+    Call,
     Dataset,
     Decision,
     Envelope,
@@ -40,6 +41,7 @@ from fumehood.records import (
     StopReason,
     Verdict,
 )
+from fumehood.records.insight import Recollection, Remembered
 from fumehood.signing import VARIABLE, SigningKey
 
 _R = TypeVar("_R", bound=Record)
@@ -195,6 +197,24 @@ class Prepared(Record):
     """SHA-256 of the secret key that orders of rows come from."""
 
 
+class Asked(Record):
+    """A language model was asked something, whether or not it answered."""
+
+    call: Call
+
+
+class LookedUp(Record):
+    """The memory was asked."""
+
+    recollection: Recollection
+
+
+class Memorised(Record):
+    """The memory was given what the run found out."""
+
+    remembered: Remembered
+
+
 class Evaluated(Record):
     number: int | None = None
     """None in journals of versions that tried one candidate at a time: it is that one's."""
@@ -247,6 +267,8 @@ class State(Record):
     """As far as they went when the search stopped."""
     kept: tuple[Kept, ...] = ()
     """In the order of their numbers."""
+    sources: tuple[str, ...] = ()
+    """SHA-256 of the source of every iteration, in their order."""
     p_values: tuple[float, ...] = ()
     """Of the comparisons with the incumbent, in the order in which they were made."""
     test_envelope: Envelope | None = None
@@ -344,6 +366,21 @@ def _proposed(state: State, entry: Entry) -> State:
     return _with(state, pending=(*state.pending, begun))
 
 
+def _asked(state: State, entry: Entry) -> State:
+    return _with_run(state, calls=(*state.run.calls, _value(Asked, entry.body).call))
+
+
+def _recalled(state: State, entry: Entry) -> State:
+    found = _value(LookedUp, entry.body).recollection
+    if found.number != len(state.run.iterations) + len(state.pending) + 1:
+        raise KeyError(entry.kind)
+    return _with_run(state, recollections=(*state.run.recollections, found))
+
+
+def _remembered(state: State, entry: Entry) -> State:
+    return _with_run(state, remembered=_value(Memorised, entry.body).remembered)
+
+
 def _evaluated(state: State, entry: Entry) -> State:
     found = _value(Evaluated, entry.body)
     place = 0 if found.number is None else found.number - len(state.run.iterations) - 1
@@ -377,7 +414,8 @@ def _decided(state: State, entry: Entry) -> State:
     compared = found.decision.comparison
     p_values = state.p_values if compared is None else (*state.p_values, compared.p_value)
     state = _with_run(state, iterations=iterations, incumbent=incumbent, stopped_because=found.decision.stop)
-    return _with(state, pending=tuple(others), kept=kept, p_values=p_values)
+    sources = (*state.sources, pending.source_digest)
+    return _with(state, pending=tuple(others), kept=kept, sources=sources, p_values=p_values)
 
 
 def _abandoned(state: State, entry: Entry) -> State:
@@ -389,6 +427,10 @@ def _abandoned(state: State, entry: Entry) -> State:
 
 def _exhausted(state: State, _: Entry) -> State:
     return _with_run(state, stopped_because=StopReason.EXHAUSTED)
+
+
+def _out_of_budget(state: State, _: Entry) -> State:
+    return _with_run(state, stopped_because=StopReason.BUDGET)
 
 
 def _remeasured(state: State, entry: Entry) -> State:
@@ -440,10 +482,14 @@ _STEPS = {
     "resumed": _resumed,
     "image": _image,
     "data_prepared": _prepared,
+    "asked": _asked,
+    "recalled": _recalled,
+    "remembered": _remembered,
     "proposed": _proposed,
     "evaluated": _evaluated,
     "decided": _decided,
     "exhausted": _exhausted,
+    "out_of_budget": _out_of_budget,
     "abandoned": _abandoned,
     "remeasured": _remeasured,
     "settled": _settled,

@@ -20,15 +20,16 @@ TEST_FRACTION = 0.2
 
 
 def prepare(
-    host: Host, sealed: Path, data: str, split_seed: int, subset: int | None = None
+    host: Host, sealed: Path, data: str, split_seed: int, subset: int | None = None, key: bytes | None = None
 ) -> tuple[Dataset, RoomFacts]:
-    """Fill the empty folder ``sealed`` with the arrays of a data set and a new key for the orders of their rows.
+    """Fill the empty folder ``sealed`` with the arrays of a data set and the key for the orders of their rows.
 
-    ``subset``: so many of its rows, each class in its proportion; None is all of them.
+    ``key``: of an earlier run that this one is to repeat; None is a new one. ``subset``: so many rows of the set, each
+    class in its proportion; None is all of them.
     Raises DataError for data that cannot be used, with the reason.
     """
     seal.create_sealed_dir(sealed)
-    seal.write_sealed(sealed / seal.KEY, [secrets.token_bytes(32)])
+    seal.write_sealed(sealed / seal.KEY, [key or secrets.token_bytes(seal.KEY_BYTES)])
     spec = specs.parse(data, int(host.policy.raw_data))
     request = request_for(spec, split_seed, subset, host.policy.prepare.wall_s)
     with host.room("prepare") as room:

@@ -63,6 +63,11 @@ class Recorder:
         """Seconds that the run has been worked on until now; pauses before a resumption are left out."""
         return self.state.worked_s + self._journal.idle_s()
 
+    def time_left_s(self) -> float:
+        """Seconds until the run's time budget is used up; infinite without one."""
+        minutes = self.run.settings.budget_minutes
+        return float("inf") if minutes is None else minutes * 60 - self.spent_s()
+
     def report(self) -> None:
         """Write registry and reports as of now."""
         report.write(self.run, self.directory.path)

@@ -118,6 +118,10 @@ class RunDirectory:
         """Predictions of scikit-learn's baselines, a folder for each."""
         return self.sealed / "baselines"
 
+    def insights(self) -> Path:
+        """What the run found out, for a memory to import."""
+        return self.path / "memori"
+
     # -- changes --
 
     def fresh(self, folder: Path) -> Path:

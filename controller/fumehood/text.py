@@ -9,7 +9,9 @@ One function per sink, all pure. Nothing else in the controller may print, log o
     sarif_message    a message of a SARIF log
     csv_cell         a cell of CSV
     json_document    JSON
-    prompt_data      a prompt to a language model
+    prompt_data      a prompt to a language model: text of a room's or of a user's data, quoted
+    prompt_line      a prompt to a language model: a few words within a line of ours
+    prompt_source    a prompt to a language model: the source of a candidate
 
 There is none for file names: of a room's strings only names of arrays become one, if they are identifiers. A text of
 any length costs no more than its clipped form, but in ``json_document``, which loses nothing.
@@ -33,6 +35,12 @@ _TURN = re.compile(r"\[(/?[A-Z_]+)\]")
 """Some models' marks of a turn. Most others are in angle brackets."""
 _JSON_ESCAPED = re.compile("[<>&\x7f]")
 _SARIF_LINK = re.compile(r"\](?=\()")
+_TAG = re.compile(r"<(?=[A-Za-z/|!?｜])|(?<=[A-Za-z/|｜\"'])>")
+"""What may begin or end a tag or a mark; comparisons with numbers are left alone."""
+_TAG_IN_SOURCE = re.compile(
+    r"<(?P<inner>[^\s<>]{1,60})>|<(?=[/|!?｜]|untrusted-data|candidate-source)|(?<=[|｜])>", re.IGNORECASE
+)
+"""The same where ``<`` and ``>`` are operators, which are written apart from names as a rule."""
 _SLACK = 8
 """How much more than its limit is looked at of a text, because blanks in it may vanish."""
 _ELLIPSIS = " … "
@@ -124,6 +132,27 @@ def prompt_data(text: str, what: str, limit: int = 4000) -> str:
         f"{quoted}\n"
         "</untrusted-data>"
     )
+
+
+def prompt_line(text: str, limit: int = 200) -> str:
+    """Words for a line of a prompt: one line, without anything that could be a tag or a mark of a turn."""
+    return _TAG.sub(lambda m: "‹" if m[0] == "<" else "›", _TURN.sub(r"(\1)", plain(text, limit)))
+
+
+def prompt_source(source: str, limit: int = 30_000) -> str:
+    """The source of a candidate for a prompt, every line indented by four spaces, so that none begins like a turn.
+
+    It cannot end where it stands: what looks like a tag or a mark is written with other brackets.
+    """
+    body = block(source, limit)
+    for _ in range(2):  # what is left of <<a>> is a mark again
+        body = _TAG_IN_SOURCE.sub(_other_brackets, body)
+    lines = "\n".join(f"    {line}".rstrip() for line in _TURN.sub(r"(\1)", body).split("\n"))
+    return f"<candidate-source>\n{lines}\n</candidate-source>"
+
+
+def _other_brackets(match: re.Match[str]) -> str:
+    return f"‹{match['inner']}›" if match["inner"] else "‹" if match[0] == "<" else "›"
 
 
 def _without_marks(text: str) -> str:

@@ -16,13 +16,15 @@ from fumehood.attacks.probes import Tried
 from fumehood.attacks.stage import Stage, open_stage
 from fumehood.attacks.suite import PROBES
 from fumehood.executors import Executor
+from fumehood.experience import NoExperience
 from fumehood.laboratory import warm_rooms
 from fumehood.planning.search import SearchPlanner
 from fumehood.progress import SilentProgress
 from fumehood.records import Envelope
-from fumehood.research import Evaluations, Research
+from fumehood.research import Research
 from fumehood.run_directory import RunDirectory, write_text
 from fumehood.sandbox.host import open_host
+from fumehood.search import Evaluations
 
 
 @pytest.fixture(scope="session")
@@ -39,7 +41,7 @@ def begin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Begin]:
             directory = RunDirectory.create(tmp_path_factory.mktemp("attacked") / "run")
             record = stack.enter_context(recorder.begin(directory, wanted, limits, {}))
             host = stack.enter_context(open_host(limits, record.run.run_id))
-            research = Research(record, host, SearchPlanner(seed=0), TemplateAuthor(), SilentProgress())
+            research = Research(record, host, SearchPlanner(seed=0), TemplateAuthor(), NoExperience(), SilentProgress())
             research.note_image()
             research.prepare()
             pool = stack.enter_context(warm_rooms(host))
@@ -60,7 +62,7 @@ def attempt() -> Attempt:
         digest = hashlib.sha256(source.encode()).hexdigest()
         research.recorder.note("proposed", number=number, plan=plan, source_digest=digest)
         with Evaluations(1, executor.abandon) as evaluations:
-            research.step(executor, evaluations)
+            research.search.step(executor, evaluations)
         return research.recorder.run.iterations[-1].envelope
 
     return evaluate

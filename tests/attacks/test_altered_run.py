@@ -15,7 +15,7 @@ def test_a_winner_is_measured_as_it_was_judged_by_what_the_journal_names(begin: 
     source = f"{HEAD}{BUILD}def train(model, data, context):\n    assert context.seed not in (1, 4)\n"
     envelope = attempt(research, executor, source)
     assert [seed.failure is None for seed in envelope.seeds] == [True, False, True]
-    research.remeasure(executor)
+    research.finals.remeasure(executor)
     (again,) = research.recorder.run.remeasured
     assert [seed.failure is None for seed in again.envelope.seeds] == [True, False, True]
     folder, weights = research.recorder.directory.iteration(1), research.recorder.directory.again(1) / "weights"
@@ -23,11 +23,11 @@ def test_a_winner_is_measured_as_it_was_judged_by_what_the_journal_names(begin: 
         (folder / "model.py", source.encode() + b"\n"),
         (weights / "seed-3.safetensors", (weights / "seed-5.safetensors").read_bytes()),
     ):
-        refused_when_changed(changed, into, lambda: research.measure(executor))
+        refused_when_changed(changed, into, lambda: research.finals.measure(executor))
     assert research.recorder.run.final is None
     assert research.recorder.state.opening is None, "nothing that was refused opened the seal"
 
-    research.measure(executor)
+    research.finals.measure(executor)
     final = research.recorder.run.final
     assert final is not None
     assert (final.score.n_seeds, final.score.failed_seeds) == (3, 1)

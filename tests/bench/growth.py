@@ -21,9 +21,11 @@ import numpy as np
 from fakes.rooms import CLASSES, ROWS, Rooms, begin
 from fumehood import recorder
 from fumehood.assembly.author import TemplateAuthor
+from fumehood.experience import NoExperience
 from fumehood.planning.search import SearchPlanner
 from fumehood.progress import SilentProgress
-from fumehood.research import Evaluations, Research
+from fumehood.research import Research
+from fumehood.search import Evaluations
 
 LENGTHS = (10, 100, 1000)
 _LAST = 10
@@ -49,13 +51,13 @@ def grow(iterations: int) -> dict[str, float]:
         steps, proposals = [], []
         rooms = Rooms(targets)
         with recorder.reopen(directory) as record:
-            research = Research(record, None, SearchPlanner(seed=0), TemplateAuthor(), SilentProgress())  # type: ignore[arg-type]
+            research = Research(record, None, SearchPlanner(seed=0), TemplateAuthor(), NoExperience(), SilentProgress())  # type: ignore[arg-type]
             with Evaluations(1, rooms.abandon) as evaluations:
                 for _ in range(iterations):
                     began = time.perf_counter()
-                    research.propose()
+                    research.search.propose()
                     proposals.append(time.perf_counter() - began)
-                    research.step(rooms, evaluations)
+                    research.search.step(rooms, evaluations)
                     steps.append(time.perf_counter() - began)
         began = time.perf_counter()
         with recorder.reopen(directory):

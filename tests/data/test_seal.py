@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from fumehood.data import seal
 from fumehood.data.seal import Ledger, create_sealed_dir, file_digest, write_sealed
 from fumehood.errors import UsageError
 
@@ -140,3 +141,21 @@ def test_a_digest_is_sha_256(tmp_path):
     (tmp_path / "f").write_bytes(b"abc")
     expected = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
     assert file_digest(tmp_path / "f") == expected
+
+
+def test_the_key_of_an_earlier_run_is_taken_as_it_is(tmp_path):
+    assert seal.known_key(tmp_path) is None
+    (tmp_path / seal.KEY).write_bytes(bytes(range(32)))
+    assert seal.known_key(tmp_path) == bytes(range(32))
+
+
+@pytest.mark.parametrize("content", [b"", b"x" * 31, b"x" * 33])
+def test_a_file_that_is_no_key_of_row_orders_is_refused_by_name(tmp_path, content):
+    (tmp_path / "some.key").write_bytes(content)
+    with pytest.raises(UsageError, match=r"some\.key is no key of row orders"):
+        seal.read_key(tmp_path / "some.key")
+
+
+def test_a_key_that_is_not_there_is_a_usage_error(tmp_path):
+    with pytest.raises(UsageError, match="cannot be read"):
+        seal.read_key(tmp_path / "none.key")

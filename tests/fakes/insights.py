@@ -3,9 +3,9 @@
 import itertools
 from typing import Any
 
-from fumehood.insight import DataFingerprint, Evidence, Insight, Kind
 from fumehood.memory import wording
 from fumehood.records import Interval, Phase
+from fumehood.records.insight import DataFingerprint, Evidence, Insight, Kind
 
 _NUMBERS = itertools.count(1)
 

@@ -15,6 +15,7 @@ from fumehood.assembly.author import TemplateAuthor
 from fumehood.data import seal, specs
 from fumehood.executors import Job
 from fumehood.executors.local import predictions_file, weights_file
+from fumehood.experience import Experience, NoExperience
 from fumehood.goal import complete, parse
 from fumehood.planning.protocol import Planner
 from fumehood.planning.search import SearchPlanner
@@ -199,6 +200,7 @@ def go(
     key: SigningKey | None = None,
     planner: Planner | None = None,
     *,
+    experience: Experience | None = None,
     baselines: bool = False,
 ) -> Run:
     """Continue the run to its end; with ``baselines``, which take a second, as the program does."""
@@ -206,13 +208,11 @@ def go(
         record.__class__ = DyingRecorder
         record.lines_to_live = lines_to_live
         rooms.open()
-        research = Research(record, None, planner or SearchPlanner(seed=0), TemplateAuthor(), SilentProgress())
-        with research.fitting() if baselines else nullcontext() as fitting:
-            research.search(rooms)
-            research.remeasure(rooms)
-            research.note_baselines(fitting)
-            research.measure(rooms)
-            research.measure_baseline()
+        planner, experience = planner or SearchPlanner(seed=0), experience or NoExperience()
+        research = Research(record, None, planner, TemplateAuthor(), experience, SilentProgress())
+        with research.finals.fitting() if baselines else nullcontext() as fitting:
+            research.search.run(rooms)
+            research.finals.run(rooms, fitting)
         research.finish()
         return record.run
 

@@ -5,11 +5,11 @@ import json
 import pytest
 
 from fakes.rooms import Rooms, begin, facts, go, labels
-from fumehood.insight import Kind
 from fumehood.memory import causes
 from fumehood.memory.distill import distill
 from fumehood.memory.hygiene import subject
 from fumehood.records import Envelope, Phase, SeedResult
+from fumehood.records.insight import Kind
 from fumehood_shared.messages import Failure, FailureKind, WorkerReport
 
 pytestmark = [pytest.mark.memory, pytest.mark.unit]

@@ -5,8 +5,8 @@ import itertools
 import pytest
 
 from fakes.insights import data, evidence, failure, insight, pattern, result
-from fumehood.insight import Kind
 from fumehood.memory.hygiene import demotions, moment, subject, united
+from fumehood.records.insight import Kind
 
 pytestmark = [pytest.mark.memory, pytest.mark.unit]
 EARLY, LATE = "2026-11-01T00:00:00+00:00", "2026-11-02T00:00:00Z"

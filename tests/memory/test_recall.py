@@ -5,10 +5,10 @@ import sqlite3
 import pytest
 
 from fakes.insights import TABLE, data, failure, insight, pattern, result
-from fumehood.insight import Kind
 from fumehood.memory.likeness import kind_of_data, similarity
 from fumehood.memory.store import MemoryStore, Query
 from fumehood.records import Phase
+from fumehood.records.insight import Kind
 
 pytestmark = pytest.mark.memory
 

@@ -7,11 +7,11 @@ from test_processes import eight_write, everything_is_there_once
 
 from fakes.insights import TABLE, data, failure, insight, pattern, result
 from fumehood.errors import MemoryTroubleError
-from fumehood.insight import Kind
 from fumehood.memory.address import parse
 from fumehood.memory.schema import HEAD, METADATA, VERSION_TABLE, version
 from fumehood.memory.store import MemoryStore, Query
 from fumehood.records import Phase
+from fumehood.records.insight import Kind
 
 pytestmark = [pytest.mark.memory, pytest.mark.slow, pytest.mark.integration]
 

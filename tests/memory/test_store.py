@@ -9,10 +9,10 @@ import pytest
 
 from fakes.insights import TABLE, data, evidence, failure, insight, pattern, result
 from fumehood.errors import UsageError
-from fumehood.insight import Kind
 from fumehood.memory.schema import FOLDER, HEAD, VERSION_TABLE, ensure, version
 from fumehood.memory.store import MemoryStore, Query
 from fumehood.records import Phase
+from fumehood.records.insight import Kind
 
 pytestmark = pytest.mark.memory
 

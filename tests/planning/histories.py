@@ -1,7 +1,7 @@
 """Goals, data sets and histories as real records, for tests of planners."""
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 from fumehood.planning.protocol import Planner
@@ -13,11 +13,23 @@ from fumehood.records import (
     Interval,
     Iteration,
     MetricSummary,
+    Move,
     Plan,
     Score,
+    SeedResult,
     Verdict,
 )
-from fumehood_shared.messages import ArraySpec, DataFacts, InputKind, TabularEncoding, TargetEncoding, Task
+from fumehood_shared.messages import (
+    ArraySpec,
+    DataFacts,
+    Failure,
+    FailureKind,
+    InputKind,
+    TabularEncoding,
+    TargetEncoding,
+    Task,
+    WorkerReport,
+)
 
 Scorer = Callable[[Plan, int], float | None]
 
@@ -111,3 +123,49 @@ def run(planner: Planner, asked: Goal, data: Dataset, steps: int, scorer: Scorer
             break
         history.append(iteration(number, plan, scorer(plan, number)))
     return history
+
+
+# ---- what became of candidates, one by one -----------------------------------------------------------------------
+
+
+def kept(move: Move = "draft", parent: int | None = None, mean: float = 0.9) -> Iteration:
+    """A candidate that was kept as the best so far."""
+    found = iteration(1, plan(move, parent), mean)
+    return found.model_copy(update={"decision": Decision(verdict=Verdict.KEEP, reason="better")})
+
+
+def weak(move: Move = "draft", parent: int | None = None, mean: float = 0.5) -> Iteration:
+    """A candidate that was scored and discarded."""
+    return iteration(1, plan(move, parent), mean)
+
+
+def failed(
+    move: Move = "draft",
+    parent: int | None = None,
+    message: str = "it broke",
+    *,
+    kind: FailureKind = FailureKind.SHAPE,
+    traceback: str = "",
+    log: str = "",
+    in_predict_room: bool = False,
+) -> Iteration:
+    """A candidate of which no seed survived."""
+    failure = Failure(kind=kind, message=message, traceback=traceback, line=3)
+    claims = WorkerReport(index=0, failure=failure)
+    well = WorkerReport(index=0)
+    seed = SeedResult(
+        seed=0,
+        failure=failure,
+        train_claims=well if in_predict_room else claims,
+        predict_claims=claims if in_predict_room else None,
+    )
+    envelope = Envelope(source_digest="0" * 64, seeds=(seed,), rooms=(), log_tail=log)
+    return iteration(1, plan(move, parent), None).model_copy(update={"envelope": envelope})
+
+
+def plan(move: Move = "draft", parent: int | None = None, title: str = "A network", design: str = "a network") -> Plan:
+    return Plan(family="cnn", title=title, rationale="why not", design=design, recipe={}, move=move, parent=parent)
+
+
+def numbered(history: Sequence[Iteration]) -> list[Iteration]:
+    return [one.model_copy(update={"number": number}) for number, one in enumerate(history, start=1)]

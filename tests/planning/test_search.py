@@ -12,7 +12,8 @@ from fumehood.assembly.trace import trace
 from fumehood.errors import UsageError
 from fumehood.planning.knobs import problem_of
 from fumehood.planning.protocol import Planner
-from fumehood.planning.search import SearchPlanner, rounded
+from fumehood.planning.rounding import rounded
+from fumehood.planning.search import SearchPlanner
 from fumehood.planning.space import identity
 from fumehood.planning.study import MOST
 from fumehood.records import Dataset, Iteration, Plan

@@ -12,6 +12,7 @@ from pydantic import BaseModel
 
 from fumehood.records import (
     CalibrationBin,
+    Call,
     ClassReport,
     Comparison,
     Dataset,
@@ -23,6 +24,7 @@ from fumehood.records import (
     Iteration,
     MetricSummary,
     Mistake,
+    Phase,
     Plan,
     Remeasured,
     RoomFacts,
@@ -85,6 +87,20 @@ def good_run() -> Run:
         final=Sealed(iteration=4, score=score(0.981, split="test"), opening=1, test_digest=digest("test")),
         goal_achieved=True,
         versions={"fumehood": "0.1.0", "torch": "2.13.0"},
+    )
+
+
+def asking_run() -> Run:
+    """The run above, led by a language model: one of its prices is unknown, and one answer could not be used."""
+    return good_run().model_copy(
+        update={
+            "calls": (
+                call(1, Phase.PLANNING, 1200, 300, 0.0042),
+                call(2, Phase.PLANNING, 1500, 2000, 0.0218),
+                call(3, Phase.ARCHITECTURE, 1800, 100, None),
+                call(4, Phase.ARCHITECTURE, 1900, 0, 0.0, "the answer is no JSON object"),
+            )
+        }
     )
 
 
@@ -195,6 +211,7 @@ def long_run(n: int = 60) -> Run:
 
 ALL = {
     "good": good_run,
+    "asking": asking_run,
     "missed": missed_run,
     "failing": failing_run,
     "empty": empty_run,
@@ -229,6 +246,21 @@ def settings(**changes: Any) -> RunSettings:
         "overrides": {"epochs": 40},
     }
     return RunSettings(**(values | changes))
+
+
+def call(number: int, phase: Phase, prompt: int, answer: int, cost: float | None, failure: str = "") -> Call:
+    return Call(
+        number=number,
+        purpose="plan",
+        phase=phase,
+        model="openai/gpt-oss:20b",
+        prompt_tokens=prompt,
+        completion_tokens=answer,
+        cost_usd=cost,
+        latency_s=2.5,
+        failure=failure,
+        digest=digest(f"call {number}"),
+    )
 
 
 def image() -> ImageFact:

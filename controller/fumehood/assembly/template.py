@@ -136,14 +136,14 @@ def _build_model(model: Trace) -> str:
 
 
 def _recipe(recipe: Mapping[str, Any]) -> str:
-    fields = _checked_recipe(recipe)
+    fields = checked_recipe(recipe)
     if not fields:
         return "RECIPE = {}"
     return "\n".join(["RECIPE = {", *(f'    "{name}": {_recipe_value(v)},' for name, v in fields.items()), "}"])
 
 
-def _checked_recipe(recipe: Mapping[str, Any]) -> dict[str, Any]:
-    """The stated fields, validated by the wire format's own type."""
+def checked_recipe(recipe: Mapping[str, Any]) -> dict[str, Any]:
+    """The stated fields, validated by the wire format's own type. Raises AssemblyError naming the first wrong one."""
     given = {k: tuple(v) if isinstance(v, list) else v for k, v in recipe.items()}
     try:
         return Recipe.model_validate(given).model_dump(include=set(given))

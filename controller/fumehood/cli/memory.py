@@ -6,29 +6,16 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from fumehood.cli.options import AS_JSON, VERBOSE
+from fumehood.cli.options import AS_JSON, MEMORY_DB, MEMORY_NAMESPACE, VERBOSE
 
 if TYPE_CHECKING:
-    from fumehood.insight import Insight, Recalled
     from fumehood.memory.store import MemoryStore
+    from fumehood.records.insight import Insight, Recalled
 
 KINDS = ("result", "pattern", "failure", "decision", "note")
 SHORT_ID = 12
 _F = TypeVar("_F", bound=Callable[..., Any])
 
-MEMORY_DB = click.option(
-    "--memory-db",
-    metavar="URL|FILE",
-    help="Database of the memory: sqlite, postgresql or mysql.  [default: MEMORI_DATABASE__CONNECTION_STRING, else a"
-    " file in the user's data directory]",
-)
-MEMORY_NAMESPACE = click.option(
-    "--memory-namespace",
-    default="default",
-    show_default=True,
-    metavar="NAME",
-    help="Part of the memory; what is in another is neither seen nor changed.",
-)
 KIND = click.option("--kind", type=click.Choice(KINDS), help="Only insights of this kind.")
 
 
@@ -57,7 +44,7 @@ def list_(
     as_json: bool,
 ) -> None:
     """List insights, the newest first."""
-    from fumehood.insight import Kind
+    from fumehood.records.insight import Kind
 
     with _opened(memory_db, memory_namespace) as store:
         found = store.all(Kind(kind) if kind else None)[::-1][:limit]
@@ -89,7 +76,7 @@ def search(
     as_json: bool,
 ) -> None:
     """Find insights by words, the closest first, each with the reason for it."""
-    from fumehood.insight import Kind
+    from fumehood.records.insight import Kind
 
     with _opened(memory_db, memory_namespace) as store:
         found = store.search(" ".join(words), limit, frozenset({Kind(kind)}) if kind else None)
@@ -203,7 +190,7 @@ def forget(
 ) -> None:
     """Delete insights for good: those named, of a kind, of a run, or all of them."""
     from fumehood.errors import UsageError
-    from fumehood.insight import Kind
+    from fumehood.records.insight import Kind
 
     if not (identifiers or kind or run or everything):
         raise UsageError("nothing was said about what to forget", "give ids, --kind, --run, or --all")

@@ -1,12 +1,14 @@
 """How a run ended, for people and for programs, and as an exit code."""
 
 import sys
+from dataclasses import asdict
 from typing import Any
 
 from fumehood.cli import emit
 from fumehood.cli.view import print_summary, progress_for
 from fumehood.progress import Progress
 from fumehood.records import Run, Score, StopReason
+from fumehood.report import spending
 from fumehood.session import Session
 
 NOT_MET, NO_SURVIVOR, BUDGET = 1, 3, 5
@@ -60,6 +62,7 @@ def document(done: Session) -> dict[str, Any]:
         "journal_head": run.head,
         "final": _score(run.final.score) | {"opening": run.final.opening} if run.final else None,
         "baselines": _baselines(run) if run.baselines else None,
+        "spending": [asdict(row) for row in spending.rows(run)] or None,
     }
 
 

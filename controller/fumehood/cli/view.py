@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Literal, Self, TextIO
 
 from fumehood.progress import Progress, Role, RoomState
 from fumehood.records import Iteration, Plan, Run, Verdict
-from fumehood.report import tables, words, worth
+from fumehood.report import spending, tables, words, worth
 from fumehood.report.conclusion import conclusion
 from fumehood.text import plain
 
@@ -48,6 +48,8 @@ def print_summary(run: Run, directory: Path, stream: TextIO) -> None:
         console.print(Text(plain(beside)))
     for note in found.notes:
         console.print(Text(plain(note), style="dim"))
+    if asked := spending.line(run):
+        console.print(Text(asked, style="dim"))
     console.print()
     console.print(Text(f"Report: {plain(_shown(directory / 'reports' / 'report.html'))}"), soft_wrap=True)
 

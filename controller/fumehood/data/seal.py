@@ -23,6 +23,7 @@ from fumehood.text import plain
 
 KEY = "row-order.key"
 """Name of the file, in a sealed folder, with the secret that orders of rows come from."""
+KEY_BYTES = 32
 _LOCK_TIMEOUT_S = 30.0
 _PRIVATE_DIR = 0o700
 _PRIVATE_FILE = 0o600
@@ -99,6 +100,28 @@ class Ledger:
                 f"Correct or delete that line ({plain(line.decode(errors='replace'), 120)!r}); the others are intact. "
                 "Then resume the run.",
             ) from error
+
+
+def read_key(path: Path) -> bytes:
+    """The secret key in the file ``path``, of a run that is to be repeated.
+
+    :raises UsageError: if it cannot be read, or is no such key.
+    """
+    try:
+        with path.open("rb") as file:
+            key = file.read(KEY_BYTES + 1)
+    except OSError as error:
+        what = f"the key of row orders {_shown(path)} cannot be read: {error.strerror}"
+        raise UsageError(what, "check the path") from error
+    if len(key) != KEY_BYTES:
+        what = f"{_shown(path)} is no key of row orders: those have {KEY_BYTES} bytes"
+        raise UsageError(what, f"name the file sealed/{KEY} of an earlier run")
+    return key
+
+
+def known_key(folder: Path) -> bytes | None:
+    """That of a sealed folder that has one already: given at the start, or made by a preparation that was cut off."""
+    return read_key(folder / KEY) if (folder / KEY).is_file() else None
 
 
 def create_sealed_dir(path: Path) -> None:

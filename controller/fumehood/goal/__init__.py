@@ -1,4 +1,4 @@
-"""A goal in words becomes a ``Goal``, by rules: metric, target, data set, limit on parameters.
+"""A goal in words becomes a ``Goal``, by rules: metric, target, data set, limits on parameters and training.
 
 ``parse`` reads the text before the data, and so the task, are known; ``complete`` settles the rest with the task.
 Explicit settings win over the text. Strict and non-strict comparisons ("above 95%", "at least 95%") are treated alike.
@@ -9,7 +9,7 @@ metrics with targets or two data sets are errors that say what to write instead.
 from math import isfinite
 
 from fumehood.errors import UsageError
-from fumehood.goal import datasets, parameters
+from fumehood.goal import datasets, durations, parameters
 from fumehood.goal.aim import aim, in_units
 from fumehood.goal.words import Number, Span
 from fumehood.records import Goal, Record
@@ -28,6 +28,7 @@ class GoalDraft(Record):
     percent: bool = False
     data: str | None = None
     max_parameters: int | None = None
+    max_train_s: float | None = None
 
 
 def parse(text: str, *, data: str | None = None, metric: str | None = None, target: float | None = None) -> GoalDraft:
@@ -39,6 +40,7 @@ def parse(text: str, *, data: str | None = None, metric: str | None = None, targ
     if target is not None and not isfinite(target):
         raise UsageError(f"{target} is no target.", "Give a finite number.")
     limit, rest = parameters.limit(text)
+    seconds, rest = durations.limit(rest)
     named, found = aim(datasets.without(rest), find(metric) if metric else None, explicit=target is not None)
     number = found if target is None else Number(target, False, "", Span(0, 0))
     return GoalDraft(
@@ -48,6 +50,7 @@ def parse(text: str, *, data: str | None = None, metric: str | None = None, targ
         percent=bool(number and number.percent),
         data=data or datasets.named(text),
         max_parameters=limit,
+        max_train_s=seconds,
     )
 
 
@@ -67,6 +70,7 @@ def complete(draft: GoalDraft, task: Task) -> Goal:
         target=None if draft.target is None else in_units(metric, draft.target, percent=draft.percent),
         data=draft.data,
         max_parameters=draft.max_parameters,
+        max_train_s=draft.max_train_s,
     )
 
 

@@ -12,13 +12,13 @@ import numpy as np
 import numpy.typing as npt
 from sqlalchemy import Connection, bindparam, func, select, text, update
 
-from fumehood.insight import DataFingerprint, Insight, Kind
 from fumehood.memory.embedding import Embedder, Vectors
 from fumehood.memory.facts import without_mention
 from fumehood.memory.hygiene import moment
 from fumehood.memory.rows import from_row
 from fumehood.memory.schema import INSIGHTS
 from fumehood.records import Phase
+from fumehood.records.insight import DataFingerprint, Insight, Kind
 
 _ROWS: Final = text(
     "SELECT i.number, i.id, i.kind, i.phase, i.importance, i.created_at, i.run_id, i.iteration, i.data, i.evidence,"

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Final
 
 from fumehood.errors import MemoryTroubleError
-from fumehood.insight import Insight
 from fumehood.memory.rows import to_line
 from fumehood.memory.store import MemoryStore
+from fumehood.records.insight import Insight
 from fumehood.run_directory import write_text
 
 FILE: Final = "insights.jsonl"

@@ -3,8 +3,8 @@
 import math
 from typing import Final
 
-from fumehood.insight import DataFingerprint
 from fumehood.records import Dataset
+from fumehood.records.insight import DataFingerprint
 
 _SIZES: Final = ((500, "fewer than 500"), (5_000, "500 to 5,000"), (20_000, "5,000 to 20,000"))
 _MANY: Final = "more than 20,000"

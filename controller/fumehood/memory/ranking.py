@@ -11,8 +11,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from fumehood.insight import Kind
 from fumehood.records import Phase
+from fumehood.records.insight import Kind
 
 Floats = npt.NDArray[np.float64]
 

@@ -7,8 +7,8 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from fumehood.errors import UsageError
-from fumehood.insight import Insight
 from fumehood.memory.hygiene import moment, subject
+from fumehood.records.insight import Insight
 from fumehood.text import block, json_document, plain
 
 MOST_LINE_CHARS: Final = 1_000_000

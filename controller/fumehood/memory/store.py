@@ -19,7 +19,6 @@ from sqlalchemy import Connection, Engine, bindparam, delete, insert, select, te
 from sqlalchemy.exc import IntegrityError, OperationalError
 
 from fumehood.errors import MemoryTroubleError, UsageError
-from fumehood.insight import DataFingerprint, Insight, Kind, Recalled
 from fumehood.memory import embedding, engines, facts, hygiene, ranking, schema
 from fumehood.memory.address import Address, resolve
 from fumehood.memory.index import Index, store_vectors
@@ -28,6 +27,7 @@ from fumehood.memory.rows import clean, from_line, from_row, to_line, to_row
 from fumehood.memory.schema import INSIGHTS
 from fumehood.memory.trouble import as_trouble
 from fumehood.records import Phase
+from fumehood.records.insight import DataFingerprint, Insight, Kind, Recalled
 from fumehood.text import plain
 
 POOL: Final = 48

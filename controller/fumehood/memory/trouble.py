@@ -18,7 +18,7 @@ _KNOWN: Final = (
     (("disk is full", "no space left", "file too large", "disk i/o error", "is full", "could not extend"),
      "there is no room for it, or its disk fails", "make room, then try again"),
     (("malformed", "not a database", "corrupt", "cannot be read back"), "it is damaged",
-     "move the file away and import what runs kept: fumehood memory import RUN/experiments/insights.jsonl"),
+     "move the file away and import what runs kept: fumehood memory import RUN/memori/insights.jsonl"),
     (("password", "authentication", "access denied"), "it refuses the user or the password", "check the address"),
     (("unable to open", "could not connect", "connection refused", "can't connect", "connection failed",
       "failed to resolve", "server closed", "lost connection", "timeout expired", "gone away", "does not exist",

@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from fumehood.insight import DataFingerprint, Evidence
 from fumehood.records import Interval
+from fumehood.records.insight import DataFingerprint, Evidence
 from fumehood.text import plain
 
 

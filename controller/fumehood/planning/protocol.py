@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from fumehood.insight import Recalled
 from fumehood.records import Dataset, Goal, Iteration, Plan
+from fumehood.records.insight import Recalled
 
 
 class Planner(Protocol):

@@ -3,20 +3,22 @@
 ``propose`` is a pure function of seed, goal, data set, history and pending plans; what the object keeps between calls
 is a cache that is checked against the history and rebuilt where it does not match. The same network and recipe are
 never proposed twice. What is pending is taken to turn out badly until its score is known (a "constant liar"), so that a
-search looks in several places at once. Plans of other planners in the history count against repetition but teach this
-one nothing.
+search looks in several places at once. What earlier runs found out on similar data is tried in turn with the built-in
+starts, and what failed there, or in this run, is kept away from (``lessons``). Plans of other planners in the history
+count against repetition but teach this one nothing.
 """
 
-import math
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
 
-from fumehood.insight import Recalled
-from fumehood.planning import wording
+from fumehood.planning import lessons, wording
 from fumehood.planning.knobs import Problem, Setting, problem_of
+from fumehood.planning.rounding import rounded
 from fumehood.planning.space import Candidate, Space, identity
-from fumehood.records import Dataset, Goal, Iteration, MetricSummary, Plan
+from fumehood.records import Dataset, Goal, Iteration, Plan
+from fumehood.records.insight import Recalled
 
 if TYPE_CHECKING:
     from fumehood.planning.study import Draws, SearchStudy
@@ -27,6 +29,8 @@ LATE_DRAWS: Final = 2
 """The same for a search so long that its study is thinned out: by then most of them were tried already, and each one
 costs as much as scoring a candidate."""
 MAX_DRAWS: Final = 10_000
+WARY_DRAWS: Final = 200
+"""Draws that look for a candidate that nothing warns of."""
 
 
 class SearchPlanner:
@@ -48,7 +52,7 @@ class SearchPlanner:
         dataset: Dataset,
         history: Sequence[Iteration],
         pending: Sequence[Plan],
-        recalled: Sequence[Recalled] = (),  # noqa: ARG002 - nothing is recalled for this planner yet
+        recalled: Sequence[Recalled] = (),
     ) -> Plan | None:
         """The next plan; None when ``max_draws`` draws gave nothing new. Raises UsageError if no network fits."""
         cache = self._cached(goal, dataset)
@@ -59,17 +63,29 @@ class SearchPlanner:
         def is_new(candidate: Candidate) -> bool:
             return candidate.identity not in under_way and candidate.identity not in cache.tried
 
-        for start in cache.starts:
-            if is_new(start):
-                return _plan(start, wording.why_first(start, number, cache.problem.rows), number)
+        warnings = [*lessons.failures(recalled), *cache.failed]
+
+        def is_safe(candidate: Candidate) -> bool:
+            cost = lessons.cost_of(candidate, cache.space)
+            return not any(lessons.is_like(candidate, cost, failure) for failure in warnings)
+
+        for start, source in lessons.in_turn(lessons.recalled_starts(recalled, cache.space), cache.starts):
+            if is_new(start) and is_safe(start):
+                return self._start(cache, start, source, number)
         points = [(plan.family, found) for plan in pending if (found := _settings(plan, cache.space)) is not None]
         draws = cache.study.draws(_seed_of(self._seed, number), points)
         most_likely = LIKELY_DRAWS if number <= self._early else LATE_DRAWS
-        candidate, likely = _new_candidate(cache.space, draws, is_new, most_likely, self._max_draws)
+        candidate, likely = _new_candidate(cache.space, draws, is_new, is_safe, most_likely, self._max_draws)
         if candidate is None:
             return None
         why = cache.why(candidate) if likely else wording.why_anywhere(candidate)
-        return _plan(candidate, why, number)
+        return _plan(candidate, cache.space, why, number)
+
+    def _start(self, cache: "_Cache", start: Candidate, source: Recalled | None, number: int) -> Plan:
+        if source is None:
+            return _plan(start, cache.space, wording.why_first(start, number, cache.problem.rows), number)
+        plan = _plan(start, cache.space, wording.why_recalled(start, source), number)
+        return plan.model_copy(update={"params": {**plan.params, "recalled": source.insight.id}})
 
     def _cached(self, goal: Goal, dataset: Dataset) -> "_Cache":
         if self._cache is None or (self._cache.goal, self._cache.dataset) != (goal, dataset):
@@ -96,6 +112,7 @@ class _Cache:
         self._best: tuple[Iteration, float] | None = None
         """The earliest iteration with the best rounded score, and that score."""
         self._measured = 0
+        self.failed: list[lessons.Failed] = []
 
     def learn(self, history: Sequence[Iteration]) -> None:
         """Take in what is new; start over where ``history`` does not continue what is known."""
@@ -111,6 +128,8 @@ class _Cache:
         self.tried.add(identity(plan.model_config_, plan.recipe))
         if settings is not None:
             self.study.tell(plan.family, settings, value)
+            failure = lessons.failed(iteration)
+            self.failed += [failure] if failure else []
         if value is not None:
             self._measured += 1
             if self._best is None or (value - self._best[1]) * (1 if self.goal.direction == "max" else -1) > 0:
@@ -126,11 +145,22 @@ class _Cache:
 
 
 def _new_candidate(
-    space: Space, draws: "Draws", is_new: Callable[[Candidate], bool], most_likely: int, most: int
+    space: Space,
+    draws: "Draws",
+    is_new: Callable[[Candidate], bool],
+    is_safe: Callable[[Candidate], bool],
+    most_likely: int,
+    most: int,
 ) -> tuple[Candidate | None, bool]:
-    """A candidate that is new, and whether it was drawn by the scores; None after ``most`` draws."""
+    """A candidate that is new, and whether it was drawn by the scores; None after ``most`` draws.
+
+    One that is to be expected to fail is taken only where ``WARY_DRAWS`` gave no other.
+    """
     seen: set[tuple[object, ...]] = set()
+    unsafe: tuple[Candidate, bool] | None = None
     for attempt in range(most):
+        if unsafe is not None and attempt >= WARY_DRAWS:
+            return unsafe
         likely = attempt < most_likely
         family, settings = draws.likely() if likely else draws.uniform()
         point = (family, *settings.values())
@@ -139,18 +169,25 @@ def _new_candidate(
         seen.add(point)
         candidate = space.candidate(family, settings)
         if candidate is not None and is_new(candidate):
-            return candidate, likely
-    return None, False
+            if is_safe(candidate):
+                return candidate, likely
+            unsafe = unsafe or (candidate, likely)
+    return unsafe or (None, False)
 
 
-def _plan(candidate: Candidate, rationale: str, number: int) -> Plan:
+def _plan(candidate: Candidate, space: Space, rationale: str, number: int) -> Plan:
     return Plan(
         family=candidate.family.name,
         title=wording.title(candidate),
         rationale=rationale,
         model_config_=candidate.model_config,
         recipe=candidate.recipe,
-        params={"planner": "search", "proposal": number, "settings": dict(candidate.settings)},
+        params={
+            "planner": "search",
+            "proposal": number,
+            "settings": dict(candidate.settings),
+            "cost": asdict(lessons.cost_of(candidate, space)),
+        },
     )
 
 
@@ -159,20 +196,6 @@ def _settings(plan: Plan, space: Space) -> dict[str, Setting] | None:
     settings: Any = plan.params.get("settings")
     ours = plan.params.get("planner") == "search" and isinstance(settings, dict) and space.holds(plan.family, settings)
     return settings if ours else None
-
-
-def rounded(summary: MetricSummary) -> float:
-    """The mean, rounded to a quarter of its interval's half-width: finer differences are noise.
-
-    Steps are powers of two, so that scores with different noise still fall on common values.
-    """
-    if summary.interval is None:
-        return summary.mean
-    noise = (summary.interval.high - summary.interval.low) / 8
-    if noise <= 0:
-        return summary.mean
-    step = 2.0 ** math.floor(math.log2(noise))
-    return round(summary.mean / step) * step
 
 
 def _seed_of(seed: int, number: int) -> int:

@@ -11,6 +11,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from math import inf
 from typing import Any, Final
 
 from fumehood.assembly.layer import Step
@@ -62,6 +63,7 @@ class Space:
     def __init__(self, goal: Goal, problem: Problem) -> None:
         self.problem = problem
         self.limit = goal.max_parameters
+        self.seconds = min(seconds_allowed(problem), goal.max_train_s or inf)
         suited = {family.name: family for family in families(problem)}
         self._knobs = {name: (*f.knobs(problem), *recipe_knobs(problem)) for name, f in suited.items()}
         smallest = {name: self._build(f, self._smallest(f)) for name, f in suited.items()}
@@ -84,7 +86,7 @@ class Space:
 
     def starts(self) -> list[Candidate]:
         """The first proposals, turned down to the limits."""
-        drawn = [(family, self._filled(family, stated)) for family, stated in starts(self.problem)]
+        drawn = [(family, self.filled(family, stated)) for family, stated in starts(self.problem)]
         return [c for family, settings in drawn if (c := self.candidate(family, settings)) is not None]
 
     def candidate(self, family: str, settings: Mapping[str, Setting]) -> Candidate | None:
@@ -102,7 +104,7 @@ class Space:
     def _too_much(self, candidate: Candidate) -> str | None:
         if not self._is_small_enough(candidate.trace):
             return "parameters"
-        return "time" if seconds(candidate, self.problem) > seconds_allowed(self.problem) else None
+        return "time" if seconds(candidate, self.problem) > self.seconds else None
 
     def _turned_down(self, candidate: Candidate, why: str) -> dict[str, Setting] | None:
         names = candidate.family.size_knobs if why == "parameters" else ("epochs", *candidate.family.size_knobs)
@@ -133,7 +135,7 @@ class Space:
                 settings[knob.name] = least[knob.name]
         return settings
 
-    def _filled(self, family: str, stated: Mapping[str, Setting]) -> dict[str, Setting]:
+    def filled(self, family: str, stated: Mapping[str, Setting]) -> dict[str, Setting]:
         """``stated``, every other knob at its common or middle value (epochs: nearly the most), each in its list."""
         filled: dict[str, Setting] = {}
         for knob in self._knobs[family]:

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from fumehood.planning.knobs import Setting
 from fumehood.planning.space import Candidate
 from fumehood.records import Iteration
+from fumehood.records.insight import Recalled
+from fumehood.text import plain
 
 _MORE_LESS: Mapping[str, tuple[str, str]] = {
     "width": ("wider", "narrower"),
@@ -43,6 +45,13 @@ def why_first(candidate: Candidate, number: int, rows: int) -> str:
     return (
         f"{place}: {_a(candidate)} with settings that work well for {rows} training rows "
         f"of this kind, before the search has learnt from scores ({_size(candidate)})."
+    )
+
+
+def why_recalled(candidate: Candidate, source: Recalled) -> str:
+    return (
+        f"Remembered: {_a(candidate)} like one that did well before ({plain(source.insight.text, 200)}), "
+        f"{plain(source.reason, 100)} ({_size(candidate)})."
     )
 
 

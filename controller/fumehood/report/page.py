@@ -15,7 +15,18 @@ from markupsafe import Markup
 
 from fumehood import text
 from fumehood.records import Run
-from fumehood.report import commands, conclusion, methods, tables, words, worth
+from fumehood.report import (
+    advice,
+    commands,
+    conclusion,
+    improvements,
+    methods,
+    patterns,
+    spending,
+    tables,
+    words,
+    worth,
+)
 
 
 def fill(template: str, sink: str, **values: Any) -> str:
@@ -49,6 +60,10 @@ def context(run: Run) -> dict[str, Any]:
         "stopped": words.STOPPED.get(run.stopped_because, "") if run.stopped_because else "",
         "methods": methods.intervals(run),
         "commands": _commands(run),
+        "patterns": patterns.patterns(run),
+        "spending": spending.rows(run),
+        "improvements": improvements.improvements(run),
+        "advice": advice.advice(run),
         "worth": worth.line(run),
         "baselines": run.baselines.results if run.baselines else (),
     }
@@ -105,6 +120,7 @@ def _environment(escape: Callable[[str], str]) -> Environment:
 _NUMBERS: dict[str, Callable[..., str]] = {
     "number": words.number,
     "interval": words.interval,
+    "price": words.price,
     "estimate": words.estimate,
     "level": words.level,
     "count": words.count,

@@ -16,7 +16,7 @@ NOTHING = "—"
 STOPPED = {
     StopReason.GOAL_MET: "the lower confidence bound on validation reached the target",
     StopReason.ITERATIONS: "the planned number of iterations was reached",
-    StopReason.BUDGET: "the time budget was used up",
+    StopReason.BUDGET: "a budget was used up",
     StopReason.EXHAUSTED: "the planner had nothing more to propose",
 }
 
@@ -81,6 +81,11 @@ def duration(seconds: float | None) -> str:
     if whole < 3600:
         return f"{whole // 60} min" + (f" {whole % 60} s" if whole % 60 else "")
     return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def price(usd: float | None) -> str:
+    """``$0.0123``; ``unknown`` where nobody knows it, which is not nothing."""
+    return "unknown" if usd is None else f"${usd:.4f}"
 
 
 def size(nbytes: int | None) -> str:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from fumehood.records import Interval, Phase, Record
+from fumehood.records.core import Interval, Phase, Record
 
 
 class Kind(StrEnum):
@@ -81,3 +81,25 @@ class Recalled(Record):
     score: float
     """Between 0 and 1; higher is more to the point."""
     reason: str
+
+
+class Recollection(Record):
+    """One look into the memory, before a proposal."""
+
+    number: Annotated[int, Field(ge=1)]
+    """Of the iteration that was to be proposed."""
+    phase: Phase
+    why: str
+    recalled: tuple[Recalled, ...] = ()
+    trouble: str = ""
+    """Why the memory could not be read; research went on without it."""
+
+
+class Remembered(Record):
+    """What a finished run gave to the memory. All of it is in the run's ``memori/insights.jsonl`` too."""
+
+    insights: int
+    new: int
+    """Of ``insights``: what the database did not hold before; 0 where it could not be written."""
+    trouble: str = ""
+    """Why the database could not be written."""

@@ -1,0 +1,100 @@
+"""All that the planning model is told: goal, facts of the data, what was tried, what failed, what earlier runs found.
+
+The same history gives the same words: there is no clock in them. Their length grows with the logarithm of the history.
+"""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from fumehood.assembly.language import TrainRoom, facts
+from fumehood.llm import prompts
+from fumehood.llm.model import Message
+from fumehood.planning.language import table
+from fumehood.planning.moves import Step
+from fumehood.records import Dataset, Goal, Iteration, Plan
+from fumehood.records.insight import Recalled
+
+_PACKAGE: Final = "fumehood.planning.language"
+_MOST_RECALLED: Final = 6
+_RECALLED_CHARS: Final = 350
+_CONFIG_CHARS: Final = 3000
+_DESIGN_CHARS: Final = 1500
+
+
+@dataclass(frozen=True)
+class View:
+    """What stays the same over a run."""
+
+    room: TrainRoom
+    max_iterations: int
+    sources: Callable[[int], str]
+    budget: Callable[[], str]
+    """What is left, in words without a clock."""
+    tell_names: bool
+
+    def messages(
+        self,
+        goal: Goal,
+        dataset: Dataset,
+        history: Sequence[Iteration],
+        pending: Sequence[Plan],
+        recalled: Sequence[Recalled],
+        steps: Sequence[Step],
+    ) -> tuple[Message, ...]:
+        """For a question that asks for one plan for each of ``steps``."""
+        system = prompts.fill(
+            _PACKAGE,
+            "system.md.j2",
+            room=self.room.lines(),
+            seeds=self.room.seeds,
+            kind=dataset.input_kind.value,
+        )
+        user = prompts.fill(
+            _PACKAGE,
+            "task.md.j2",
+            goal=goal,
+            goal_lines=facts.goal_lines(goal),
+            data_lines=facts.data_lines(dataset),
+            names=facts.names(dataset) if self.tell_names else "",
+            baseline=next((one.score.baseline for one in history if one.score), None),
+            tried=len(history),
+            planned=self.max_iterations,
+            rows=table.rows(goal, history),
+            failures=table.failed(history),
+            pending=[f"{plan.move}: {plan.family}: {plan.title[:80]}" for plan in pending],
+            recalled=_recalled(recalled),
+            budget=self.budget(),
+            parents=[self._parent(history[number - 1]) for number in _parents(steps)],
+            steps=steps,
+        )
+        return Message("system", system), Message("user", user)
+
+    def _parent(self, one: Iteration) -> dict[str, Any]:
+        """What is to be improved: its layers where it has some, else its source."""
+        config = one.plan.model_config_
+        shown = json.dumps({"layers": config.get("layers")}) if config is not None else ""
+        whole = 0 < len(shown) <= _CONFIG_CHARS
+        return {
+            "number": one.number,
+            "title": one.plan.title[:120],
+            "design": one.plan.design[:_DESIGN_CHARS].splitlines(),
+            "recipe": json.dumps(one.plan.recipe)[:600],
+            "layers": shown if whole else "",
+            "source": "" if whole else self.sources(one.number),
+        }
+
+
+def _parents(steps: Sequence[Step]) -> list[int]:
+    return list(dict.fromkeys(step.parent for step in steps if step.parent is not None))
+
+
+def _recalled(recalled: Sequence[Recalled]) -> str:
+    """What earlier runs found, best first; its texts are foreign."""
+    best = sorted(recalled, key=lambda one: -one.score)[:_MOST_RECALLED]
+    return "\n".join(
+        f"{one.insight.kind.value}, from {one.insight.runs or 'no'} run{'' if one.insight.runs == 1 else 's'}: "
+        f"{' '.join(one.insight.text.split())[:_RECALLED_CHARS]}"
+        for one in best
+    )

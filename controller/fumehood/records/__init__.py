@@ -1,0 +1,78 @@
+"""What the controller knows, as frozen values that go into the journal and come back out of it unchanged.
+
+*Facts* come from the engine, the controller's clock and byte counts the controller made itself; *claims* are a room's
+own story (``fumehood_shared.messages.WorkerReport``). The two are different types and nothing turns one into the
+other. No I/O here.
+"""
+
+from fumehood.records.core import (
+    BaselineResult,
+    Baselines,
+    CalibrationBin,
+    Call,
+    ClassReport,
+    Comparison,
+    Dataset,
+    Decision,
+    Envelope,
+    Goal,
+    Inspected,
+    Interval,
+    Iteration,
+    MetricSummary,
+    Mistake,
+    Move,
+    Phase,
+    Plan,
+    Record,
+    RoomFacts,
+    Score,
+    SealedBaseline,
+    SecondLook,
+    SeedResult,
+    StopReason,
+    Verdict,
+)
+from fumehood.records.run import (
+    Design,
+    ImageFact,
+    Remeasured,
+    Run,
+    RunSettings,
+    Sealed,
+)
+
+__all__ = [
+    "BaselineResult",
+    "Baselines",
+    "CalibrationBin",
+    "Call",
+    "ClassReport",
+    "Comparison",
+    "Dataset",
+    "Decision",
+    "Design",
+    "Envelope",
+    "Goal",
+    "ImageFact",
+    "Inspected",
+    "Interval",
+    "Iteration",
+    "MetricSummary",
+    "Mistake",
+    "Move",
+    "Phase",
+    "Plan",
+    "Record",
+    "Remeasured",
+    "RoomFacts",
+    "Run",
+    "RunSettings",
+    "Score",
+    "Sealed",
+    "SealedBaseline",
+    "SecondLook",
+    "SeedResult",
+    "StopReason",
+    "Verdict",
+]
