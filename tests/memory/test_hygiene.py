@@ -51,6 +51,14 @@ def test_patterns_of_one_run_say_so_and_unite_with_those_of_others():
     assert demotions([first, both]) == {first.id: both.id}
 
 
+def test_a_failure_that_came_again_is_remembered_under_the_loosest_limits():
+    loose, tight = ({"limits": {"wall_s": wall, "memory": memory}} for wall, memory in ((600.0, 1), (60.0, 2)))
+    first, second = failure(run="r1"), failure(run="r2")
+    first = first.model_copy(update={"details": {**first.details, **loose}})
+    second = second.model_copy(update={"details": {**second.details, **tight}})
+    assert united(second, [first]).details["limits"] == {"wall_s": 600.0, "memory": 2}
+
+
 def test_failures_unite_only_where_kind_and_cause_are_the_same():
     first = failure("oom", "r1")
     assert "seen in 2 runs" in united(failure("oom", "r2"), [first]).text

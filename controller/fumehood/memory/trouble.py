@@ -11,8 +11,8 @@ from fumehood.errors import FumehoodError, MemoryTroubleError
 from fumehood.memory.address import Address
 
 _KNOWN: Final = (
-    (("database is locked", "table is locked", "lock wait timeout"), "it is locked by another process",
-     "wait for it to end, then try again"),
+    (("database is locked", "table is locked", "lock wait timeout", "could not be acquired"),
+     "it is locked by another process", "wait for it to end, then try again"),
     (("readonly", "read-only", "permission denied"), "it cannot be written",
      "give permission, or name another database with --memory-db"),
     (("disk is full", "no space left", "file too large", "disk i/o error", "is full", "could not extend"),
