@@ -3,7 +3,10 @@
 import multiprocessing
 import sqlite3
 
+import alembic.command  # noqa: F401 - this, and what follows, once for all of the forked processes
+import memori.search  # noqa: F401
 import pytest
+import sklearn.feature_extraction.text  # noqa: F401
 from sqlalchemy import event
 
 from fakes.insights import insight, pattern
