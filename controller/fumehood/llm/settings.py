@@ -123,6 +123,21 @@ def keys(
     return Keys(first, _fallback_key(found, first, environment), source)
 
 
+def warnings(found: LlmSettings, keys: Keys) -> list[str]:
+    """What a user should know before a key is sent."""
+    told = []
+    if keys.source == "flag":
+        told.append(
+            f"other users of this machine can see the key of --llm-api-key in the list of processes; rather set {KEY}, "
+            "or use --llm-api-key-file"
+        )
+    url = found.base_url or ""
+    if url.startswith("http://") and not naming.is_local(url):
+        what = "the key and every question" if keys.first else "every question"
+        told.append(f"{what} can be read on the way to {url}; an address with https:// hides them")
+    return told
+
+
 def is_own(model: str, base_url: str | None) -> bool:
     """Whether the provider that ``model`` begins with is asked itself, at its own address."""
     if base_url is None:
