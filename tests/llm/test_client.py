@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from fakes.llm_server import CutOff, Flood, Raw, Refuse, Reset, Say, Stall, Trickle, scripted
+from fakes.llm_server import CutOff, Drip, Flood, Raw, Refuse, Reset, Say, Stall, Trickle, scripted
 from fumehood.errors import LlmError, UnusableAnswerError
 from fumehood.llm import library
 from llm.kit import KEY, MODEL, Wish, asking, question
@@ -86,6 +86,13 @@ def test_a_local_server_needs_no_key_and_sees_none_of_the_environment_s(tmp_path
     for number, model in enumerate(("m", "ollama_chat/m", "anthropic/m")):
         _, _, (request,) = ask([GOOD], tmp_path / str(number), model=model, key=None)
         assert "somebody" not in str(request.headers)
+
+
+def test_an_ollama_server_is_told_how_long_a_question_may_be(tmp_path):
+    for number, (words, room) in enumerate([("short", 8192), ("x" * 40_000, 16384)]):
+        asked = question(words=words)
+        _, _, (request,) = ask([GOOD], tmp_path / str(number), asked, model="ollama_chat/llama3")
+        assert request.body["options"]["num_ctx"] == room
 
 
 def test_text_comes_as_it_is_and_is_not_asked_for_by_a_schema(tmp_path):
@@ -222,12 +229,13 @@ def test_what_will_not_pass_is_said_at_once(tmp_path, step, words):
     [
         (Stall(), "gave no complete answer within 0.3 s"),
         (Trickle(), "gave no complete answer within 0.3 s"),
+        (Drip(), "gave no complete answer within 0.3 s"),
         (Reset(), "broke off before an answer"),
         (CutOff("a long answer"), "broke off within the answer"),
     ],
 )
 def test_what_may_pass_is_tried_again(tmp_path, step, words):
-    timeout_s = 0.3 if isinstance(step, Stall | Trickle) else 20.0
+    timeout_s = 0.3 if isinstance(step, Stall | Trickle | Drip) else 20.0
     answer, it, _ = ask([step, GOOD], tmp_path, timeout_s=timeout_s)
     assert answer == WISH
     assert words in it.failures()[0]

@@ -26,7 +26,7 @@ from fumehood.llm.price import Price, estimate
 from fumehood.llm.redaction import Redactor, secrets_of
 from fumehood.llm.settings import Keys, LlmSettings
 from fumehood.llm.transcript import End, Line, Said, Transcript
-from fumehood.llm.wire import Exchange, exchanging
+from fumehood.llm.wire import Exchange, exchanged
 from fumehood.records import Call
 
 T = TypeVar("T")
@@ -37,6 +37,7 @@ LONGEST_REPLY: Final = 300_000
 """Characters of a reply that are kept, which is more than the largest candidate has; a longer one counts as cut off."""
 _TOKENS_A_MESSAGE: Final = 8
 """About as many as a server puts around each."""
+_LEAST_CONTEXT: Final = 8192
 _BACK_OFF: Final = tenacity.wait_random_exponential(multiplier=1, max=30)
 _PATIENCE: Final = 2.0
 _MORE_PATIENCE_S: Final = 60.0
@@ -161,7 +162,7 @@ class Client:
     def _put(self, route: _Route, asked: Asked, read: Read[T], *, with_schema: bool) -> T | Unreadable | _Missed:
         """Put the question on the wire, once. Raises BudgetError where it may cost too much; that is on record, too."""
         draft = self._draft(route, asked, with_schema=with_schema)
-        expected = sum(estimate(one.content) + _TOKENS_A_MESSAGE for one in asked.messages)
+        expected = _expected(asked)
         try:
             reserved = self._ledger.reserve(expected, asked.max_tokens, route.price)
         except BudgetError as error:
@@ -189,9 +190,9 @@ class Client:
         Whatever was raised is left behind here: it may hold the request, and so the key.
         """
         exchange = Exchange(deadline=time.monotonic() + self._settings.timeout_s, permits=self._permits)
+        request = self._request(route, asked, with_schema=with_schema)
         try:
-            with exchanging(exchange):
-                response = library.litellm().completion(**self._request(route, asked, with_schema=with_schema))
+            response = exchanged(exchange, lambda: library.litellm().completion(**request))
         except Exception as error:  # noqa: BLE001  # any of LiteLLM's hundred: each is a try without a reply
             return failed(error, exchange, route.place)
         except BaseException as stop:  # noqa: BLE001  # raised anew as soon as it is written down that it was asked
@@ -203,15 +204,17 @@ class Client:
         return self._got(response)
 
     def _request(self, route: _Route, asked: Asked, *, with_schema: bool) -> dict[str, Any]:
+        provider = route.place.model.partition("/")[0]
         request: dict[str, Any] = {
             "model": route.place.model,
             "messages": [{"role": one.role, "content": one.content} for one in asked.messages],
             "max_tokens": asked.max_tokens,
             "api_base": route.place.base_url,
-            "api_key": route.key.get_secret_value() if route.key is not None else NO_KEY,
+            "api_key": _key(route),
             "timeout": self._settings.timeout_s,
             "max_retries": 0,
-            "client": library.handler(route.place.model.partition("/")[0]),
+            "client": library.handler(provider),
+            "num_ctx": _context(asked) if provider in ("ollama", "ollama_chat") else None,
         }
         if with_schema:
             form = {"name": asked.purpose, "schema": asked.schema, "strict": False}
@@ -271,6 +274,27 @@ class Client:
         place = Place(model, base_url, self._settings.timeout_s, variable, key is not None, self._redactor)
         library.acquaint(model)
         return _Route(place, key, library.price(model) if settings.is_own(model, base_url) else None)
+
+
+def _key(route: _Route) -> str | None:
+    """None leaves it to LiteLLM to find one, at a provider whose address only LiteLLM knows.
+
+    Anywhere else it would send what it finds in the environment to a server that it is not meant for.
+    """
+    if route.key is not None:
+        return route.key.get_secret_value()
+    return None if route.place.base_url is None else NO_KEY
+
+
+def _expected(asked: Asked) -> int:
+    """About how many tokens the question is."""
+    return sum(estimate(one.content) + _TOKENS_A_MESSAGE for one in asked.messages)
+
+
+def _context(asked: Asked) -> int:
+    """Tokens that an Ollama server is to have room for: by itself it cuts off what is longer than its default, and
+    tells nobody. A power of two, because it loads the model anew where the number changes."""
+    return max(_LEAST_CONTEXT, 1 << (_expected(asked) + asked.max_tokens - 1).bit_length())
 
 
 def _missed(state: tenacity.RetryCallState) -> _Missed:
