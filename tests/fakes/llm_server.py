@@ -249,10 +249,8 @@ def _spoken(path: str, body: Mapping[str, Any], say: Say) -> dict[str, Any]:
         content: list[dict[str, Any]] = [{"type": "text", "text": say.text}]
         if tools := body.get("tools"):
             try:
-                content = [
-                    {"type": "tool_use", "id": "tool_1", "name": tools[0]["name"], "input": json.loads(say.text)}
-                ]
-                stop = "tool_use"
+                used = {"type": "tool_use", "id": "tool_1", "name": tools[0]["name"], "input": json.loads(say.text)}
+                content, stop = [used], "tool_use"
             except ValueError:
                 pass  # a model may also answer in words where a tool is to be used
         told = {"id": "msg_1", "type": "message", "role": "assistant", "model": model, "content": content}

@@ -157,6 +157,16 @@ def test_two_unusable_answers_are_an_error_of_their_own(tmp_path):
     assert len(requests) == len(it.calls) == 2
 
 
+def test_a_server_that_reads_half_of_the_question_is_found_out(tmp_path):
+    steps = [Say("what?", usage=(2048, 3))] * 2
+    for number, (words, told) in enumerate([("x" * 60_000, True), ("x" * 9000, False)]):
+        with scripted(steps) as server:
+            it = asking(server, tmp_path / str(number))
+            with pytest.raises(UnusableAnswerError) as caught:
+                it.client.ask(question(words=words))
+        assert ("read only a part" in caught.value.hint) is told
+
+
 def test_unicode_traps_come_through(tmp_path):
     note = "é \u202e \x00 \N{GRINNING FACE} \u2028 ﷽ 你好"
     answer, it, _ = ask([{**GOOD, "note": note}], tmp_path)

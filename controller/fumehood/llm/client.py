@@ -58,10 +58,9 @@ class _Route:
 
 @dataclass(frozen=True)
 class _Got:
-    """A reply, and what its server says it took; 0 tokens where it says nothing."""
+    """A reply, and how many tokens its server says it has; 0 where it says nothing."""
 
     reply: Reply
-    prompt_tokens: int
     completion_tokens: int
 
 
@@ -225,10 +224,10 @@ class Client:
         choice = response.choices[0]
         text = readable(getattr(getattr(choice, "message", None), "content", None) or "")
         finish = readable(str(getattr(choice, "finish_reason", None) or ""))[:40]
-        reply = Reply(self._clean(text)[:LONGEST_REPLY], "length" if len(text) > LONGEST_REPLY else self._clean(finish))
+        finish = "length" if len(text) > LONGEST_REPLY else self._clean(finish)
         usage = getattr(response, "usage", None)
         prompt, completion = (getattr(usage, name, None) or 0 for name in ("prompt_tokens", "completion_tokens"))
-        return _Got(reply, int(prompt), int(completion))
+        return _Got(Reply(self._clean(text)[:LONGEST_REPLY], finish, int(prompt)), int(completion))
 
     # ---- on record ---------------------------------------------------------------------------------------------------
 
@@ -319,7 +318,7 @@ def _figures(got: _Got | Failed, expected: int, price: Price | None) -> dict[str
         prompt, completion = expected if got.billed else 0, 0
     else:
         found = {"reply": got.reply.text, "finish": got.reply.finish}
-        prompt, completion = got.prompt_tokens, got.completion_tokens
+        prompt, completion = got.reply.prompt_tokens, got.completion_tokens
         if prompt <= 0 or completion <= 0:
             found["tokens"] = "estimated"
             prompt, completion = expected, estimate(got.reply.text)

@@ -82,7 +82,7 @@ class Replay:
             if line.end == "failed":
                 raise LlmError(line.failure, line.hint)
             if line.end == "answered":
-                return read(Reply(line.reply or "", line.finish))
+                return read(Reply(line.reply or "", line.finish, line.prompt_tokens))
 
     def _next(self, asked: Asked) -> tuple[Line, bytes]:
         following = next(self._lines, None)
