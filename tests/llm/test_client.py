@@ -1,7 +1,5 @@
 """The client against a real server on the loopback interface, through LiteLLM as it is installed."""
 
-import time
-
 import pytest
 
 from fakes.llm_server import CutOff, Drip, Flood, Raw, Refuse, Reset, Say, Stall, Trickle, scripted
@@ -190,6 +188,11 @@ def test_a_busy_server_is_waited_for_as_long_as_it_asks(tmp_path):
     assert [call.cost_usd for call in it.calls] == [0.0, 0.0, 0.0, None]
 
 
+def test_waits_between_tries_can_be_made_shorter(tmp_path):
+    _, it, _ = ask([Refuse(500), Refuse(500), GOOD], tmp_path, backoff_s=0)
+    assert it.slept == [0, 0]
+
+
 def test_tries_are_bounded(tmp_path):
     what, it, requests = refused([Refuse(500, "out of memory")] * 9, tmp_path, max_retries=2)
     assert len(requests) == 3
@@ -328,10 +331,8 @@ def test_an_interrupt_is_on_record_before_it_goes_on(tmp_path):
 
     with scripted([interrupt]) as server:
         it = asking(server, tmp_path, timeout_s=10)
-        started = time.monotonic()
         with pytest.raises(KeyboardInterrupt):
             it.client.ask(question())
-        assert time.monotonic() - started < 9.9  # it did not wait for the answer
     assert it.failures() == ["interrupted before the answer came"]
     assert it.calls[0].prompt_tokens > 0
 

@@ -38,7 +38,7 @@ LONGEST_REPLY: Final = 300_000
 _TOKENS_A_MESSAGE: Final = 8
 """About as many as a server puts around each."""
 _LEAST_CONTEXT: Final = 8192
-_BACK_OFF: Final = tenacity.wait_random_exponential(multiplier=1, max=30)
+_LONGEST_BACK_OFF_S: Final = 30.0
 _PATIENCE: Final = 2.0
 _MORE_PATIENCE_S: Final = 60.0
 """No try begins later than so many limits of one and these seconds after the first."""
@@ -133,7 +133,7 @@ class Client:
         """Try as often as it makes sense; the last try, if all were in vain."""
         retrying = tenacity.Retrying(
             retry=tenacity.retry_if_result(lambda outcome: isinstance(outcome, _Missed) and outcome.why.again),
-            wait=_wait,
+            wait=self._wait,
             stop=tenacity.stop_any(
                 tenacity.stop_after_attempt(self._settings.max_retries + 1),
                 tenacity.stop_before_delay(_PATIENCE * self._settings.timeout_s + _MORE_PATIENCE_S),
@@ -144,6 +144,12 @@ class Client:
         )
         outcome: T | Unreadable | _Missed = retrying(self._try, route, asked, read)
         return outcome
+
+    def _wait(self, state: tenacity.RetryCallState) -> float:
+        """Seconds before the next try: what the server asks for, else more and more, by chance."""
+        asked_for = _missed(state).why.after_s
+        back_off = tenacity.wait_random_exponential(multiplier=self._settings.backoff_s, max=_LONGEST_BACK_OFF_S)
+        return back_off(state) if asked_for is None else asked_for
 
     def _try(self, route: _Route, asked: Asked, read: Read[T]) -> T | Unreadable | _Missed:
         """One try, or two where the first is refused and the JSON schema in it may be why."""
@@ -301,14 +307,6 @@ def _missed(state: tenacity.RetryCallState) -> _Missed:
     if not isinstance(missed, _Missed):
         raise InternalError("a question was to be put again although it was answered")
     return missed
-
-
-def _wait(state: tenacity.RetryCallState) -> float:
-    """Seconds before the next try: what the server asks for, else more and more, by chance."""
-    outcome = state.outcome.result() if state.outcome is not None else None
-    if isinstance(outcome, _Missed) and outcome.why.after_s is not None:
-        return outcome.why.after_s
-    return _BACK_OFF(state)
 
 
 def _figures(got: _Got | Failed, expected: int, price: Price | None) -> dict[str, Any]:

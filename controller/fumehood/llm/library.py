@@ -73,8 +73,8 @@ def _imported() -> Any:
         logger = logging.getLogger(name)
         logger.handlers, logger.propagate, logger.disabled = [], False, True
     module.suppress_debug_info = True
-    module.callbacks = []
-    module.success_callback = module.failure_callback = module.input_callback = module.service_callback = []
+    for kind in ("callbacks", "success_callback", "failure_callback", "input_callback", "service_callback"):
+        setattr(module, kind, [])
     module.num_retries = 0
     module.drop_params = False
     module.client_session = Session()

@@ -50,6 +50,8 @@ class LlmSettings(Record):
     """Of one try, from its first byte to its last."""
     max_retries: Annotated[int, Field(ge=0, le=20)] = 4
     """More tries of one question, where a server was busy or could not be reached."""
+    backoff_s: Annotated[float, Field(ge=0)] = 1.0
+    """About the first wait before another try, where the server asks for none; each is up to twice the one before."""
     budget_usd: Annotated[float, Field(gt=0)] | None = None
     """None is no limit."""
     budget_tokens: Annotated[int, Field(gt=0)] | None = None
@@ -74,6 +76,7 @@ def settings(
     fallback: str | None = None,
     timeout_s: float | None = None,
     max_retries: int | None = None,
+    backoff_s: float | None = None,
     budget_usd: float | None = None,
     budget_tokens: int | None = None,
 ) -> LlmSettings | None:
@@ -89,7 +92,7 @@ def settings(
         return None
     first = _addressed(model, base_url, environment)
     second = None if fallback is None else _second(fallback, first, environment)
-    more = {"timeout_s": timeout_s, "max_retries": max_retries}
+    more = {"timeout_s": timeout_s, "max_retries": max_retries, "backoff_s": backoff_s}
     found = LlmSettings(
         model=first.full,
         base_url=first.base_url,
