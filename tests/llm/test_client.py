@@ -1,5 +1,7 @@
 """The client against a real server on the loopback interface, through LiteLLM as it is installed."""
 
+import threading
+
 import pytest
 
 from fakes.llm_server import CutOff, Drip, Flood, Raw, Refuse, Reset, Say, Stall, Trickle, scripted
@@ -254,6 +256,15 @@ def test_what_may_pass_is_tried_again(tmp_path, step, words):
     assert words in it.failures()[0]
     assert len(it.slept) == 1
     assert it.calls[0].prompt_tokens > 0  # it may have been read, and so have its price
+
+
+def test_nothing_goes_on_reading_a_reply_that_trickles(tmp_path):
+    with scripted([Trickle(), GOOD]) as server:
+        asking(server, tmp_path, timeout_s=0.3).client.ask(question())
+        readers = [thread for thread in threading.enumerate() if thread.name == "question"]
+        for reader in readers:
+            reader.join(20)
+        assert not any(reader.is_alive() for reader in readers)
 
 
 def test_a_server_that_is_not_there_is_named(tmp_path):

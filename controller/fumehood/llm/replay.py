@@ -5,6 +5,8 @@ of a question are others is counted, because a changed prompt is what one wants 
 new run's transcript as they are, so that its journal says the same.
 """
 
+import os
+import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final, TypeVar
@@ -24,6 +26,7 @@ T = TypeVar("T")
 
 LARGEST_FILE: Final = 1024 * 1024 * 1024
 """Bytes of a transcript that are read."""
+_HINT: Final = "give a run's logs/llm.jsonl"
 
 
 class Replay:
@@ -46,7 +49,7 @@ class Replay:
         self._lines = _lines(source)
         first = next(_lines(source), None)
         if first is None:
-            raise UsageError(f"the transcript {_shown(source)} holds no question", "give a run's logs/llm.jsonl")
+            raise UsageError(f"the transcript {_shown(source)} holds no question", _HINT)
         self._name = first[0].model
         self._differing = 0
         self._taken = 0
@@ -108,19 +111,23 @@ def _same_words(line: Line, asked: Asked) -> bool:
 
 
 def _lines(path: Path) -> Iterator[tuple[Line, bytes]]:
-    """Every line, parsed and as it stands there. Raises UsageError at the first that is wrong, naming it."""
+    """Every line that is there now, parsed and as it stands. Raises UsageError at the first wrong one, naming it."""
     try:
-        with path.open("rb") as file:
-            if not path.is_file() or path.stat().st_size > LARGEST_FILE:
-                raise UsageError(f"{_shown(path)} is no transcript: it is too large, or no file", "give logs/llm.jsonl")
-            number = 0
-            while written := file.readline(LONGEST_LINE + 1):
-                number += 1
+        with open(path, "rb", opener=_without_waiting) as file:
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode) or status.st_size > LARGEST_FILE:
+                raise UsageError(f"{_shown(path)} is no transcript: it is too large, or no file", _HINT)
+            number, left = 0, status.st_size
+            while left > 0 and (written := file.readline(LONGEST_LINE + 1)):
+                number, left = number + 1, left - len(written)
                 yield _line(written, number, path), written.removesuffix(b"\n")
     except OSError as error:
-        raise UsageError(
-            f"the transcript {_shown(path)} cannot be read: {error.strerror}", "give a run's logs/llm.jsonl"
-        ) from error
+        raise UsageError(f"the transcript {_shown(path)} cannot be read: {error.strerror}", _HINT) from error
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    """Opens a FIFO too, where a plain open would wait for its writer for ever."""
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def _line(written: bytes, number: int, path: Path) -> Line:
