@@ -277,7 +277,6 @@ class Client:
     def _route(self, model: str, base_url: str | None, key: SecretStr | None) -> _Route:
         variable = settings.own_variable(model)
         place = Place(model, base_url, self._settings.timeout_s, variable, key is not None, self._redactor)
-        library.acquaint(model)
         return _Route(place, key, library.price(model) if settings.is_own(model, base_url) else None)
 
 

@@ -78,7 +78,7 @@ def _imported() -> Any:
     module.num_retries = 0
     module.drop_params = False
     module.client_session = Session()
-    module.module_level_client = _handler(module)  # for what it asks on the side
+    module.module_level_client = _handler(module)  # what it would ask on the side, belongs to no question
     return module
 
 
@@ -91,11 +91,6 @@ def _handler(module: Any) -> Any:
     from litellm.llms.custom_httpx.http_handler import HTTPHandler
 
     return HTTPHandler(client=module.client_session)
-
-
-def acquaint(full_name: str) -> None:
-    """Make the model known to LiteLLM, which would ask an Ollama server about one that it does not know."""
-    litellm().model_cost.setdefault(full_name, {"litellm_provider": full_name.partition("/")[0], "mode": "chat"})
 
 
 def price(full_name: str) -> Price | None:
