@@ -257,8 +257,9 @@ def test_what_may_pass_is_tried_again(tmp_path, step, words):
     assert it.calls[0].prompt_tokens > 0  # it may have been read, and so have its price
 
 
-def test_nothing_goes_on_reading_a_reply_that_trickles(tmp_path):
-    with scripted([Trickle(), GOOD]) as server:
+@pytest.mark.parametrize("step", [Trickle(), Stall()])
+def test_nothing_goes_on_waiting_for_a_reply_that_is_late(tmp_path, step):
+    with scripted([step, GOOD]) as server:
         asking(server, tmp_path, timeout_s=0.3).client.ask(question())
         readers = [thread for thread in threading.enumerate() if thread.name == "question"]
         for reader in readers:
