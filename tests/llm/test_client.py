@@ -239,6 +239,34 @@ def test_what_will_not_pass_is_said_at_once(tmp_path, step, words):
 
 
 @pytest.mark.parametrize(
+    "model", ["ollama_chat/m", "ollama_chat/llama3", "anthropic/claude-sonnet-4-5", "azure/gpt-4o"]
+)
+@pytest.mark.parametrize(
+    ("step", "words"),
+    [
+        (Refuse(404, "no such model"), "knows no model"),
+        (Refuse(401, "who are you"), "the key was refused: who are you"),
+        (Refuse(418, "I am a teapot"), "I am a teapot"),
+        (Raw(b"<html>", "text/html"), "text/html"),
+        (Raw(b'{"hello": 1}'), 'begins with: {"hello": 1}'),
+        (Flood(3 * 2**20), "more than 2 MiB"),
+        (Reset(), "broke off before"),
+        (CutOff("a long answer"), "broke off within"),
+        (Refuse(529, "overloaded"), "failed (529): overloaded"),
+    ],
+    ids=repr,
+)
+def test_other_dialects_failures_are_told_by_what_was_seen(tmp_path, model, step, words):
+    with scripted([step]) as server:
+        it = asking(server, tmp_path, model=model, url=server.root, max_retries=0)
+        with pytest.raises(LlmError) as caught:
+            it.client.ask(question(str))
+    assert words in caught.value.what
+    assert server.root in caught.value.what
+    assert len(server.requests) == len(it.calls) == 1
+
+
+@pytest.mark.parametrize(
     ("step", "words"),
     [
         (Stall(), "gave no complete answer within 1 s"),

@@ -11,6 +11,8 @@ import threading
 import warnings
 from typing import Any, Final
 
+import httpx
+
 from fumehood.errors import LlmError
 from fumehood.llm.price import Price
 from fumehood.llm.wire import Session
@@ -78,9 +80,14 @@ def _imported() -> Any:
     module.num_retries = 0
     module.drop_params = False
     module.client_session = Session()
-    module.module_level_client = _handler(module)  # what it would ask on the side, belongs to no question
+    module.module_level_client = _handler(httpx.Client(transport=httpx.MockTransport(_refuse)))
     _rehearse(module)
     return module
+
+
+def _refuse(request: httpx.Request) -> httpx.Response:
+    """For what the library would ask on the side: servers about their models, without a question being meant."""
+    raise httpx.ConnectError(f"{request.url.host} is not asked on the side")
 
 
 def _rehearse(module: Any) -> None:
@@ -92,13 +99,13 @@ def _rehearse(module: Any) -> None:
 
 def handler(provider: str) -> Any:
     """What LiteLLM is to send through; None for the providers that it asks by the OpenAI library: see ``_imported``."""
-    return litellm().module_level_client if provider in BY_HANDLER else None
+    return _handler(litellm().client_session) if provider in BY_HANDLER else None
 
 
-def _handler(module: Any) -> Any:
+def _handler(client: httpx.Client) -> Any:
     from litellm.llms.custom_httpx.http_handler import HTTPHandler
 
-    return HTTPHandler(client=module.client_session)
+    return HTTPHandler(client=client)
 
 
 def price(full_name: str) -> Price | None:

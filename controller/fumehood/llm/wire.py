@@ -24,7 +24,7 @@ LARGEST_REPLY: Final = 2 * 1024 * 1024
 _GRACE_S: Final = 1.0
 """After its deadline, in which a question that is late ends by itself and tells more."""
 _WORDS: Final = 4096
-"""Bytes that are kept of what a server says about a failure."""
+"""Bytes that are kept of a reply, for messages."""
 
 
 class TooLarge(httpx.TransportError):
@@ -51,7 +51,7 @@ class Exchange:
     status: int | None = None
     headers: httpx.Headers = field(default_factory=httpx.Headers)
     words: bytes = b""
-    """What the server said, where it refused."""
+    """What the reply begins with."""
     trouble: Exception | None = None
     """What went wrong below HTTP, or with what came."""
 
@@ -143,8 +143,7 @@ class _Bounded(httpx.SyncByteStream):
                 raise TooLarge(f"the reply has more than {LARGEST_REPLY} bytes")
             if time.monotonic() > self._exchange.deadline:
                 raise Overdue("the reply is not complete in time")
-            if self._exchange.status != httpx.codes.OK:
-                self._exchange.words = (self._exchange.words + chunk)[:_WORDS]
+            self._exchange.words = (self._exchange.words + chunk)[:_WORDS]
             yield chunk
 
     def close(self) -> None:
