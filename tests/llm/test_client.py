@@ -204,7 +204,7 @@ def test_tries_are_bounded(tmp_path):
 
 @pytest.mark.parametrize("after", ["3600", "Fri, 31 Dec 2100 23:59:59 GMT"])
 def test_nobody_waits_an_hour(tmp_path, after):
-    what, it, requests = refused([Refuse(429, "slow down", {"Retry-After": after})], tmp_path)
+    what, it, requests = refused([Refuse(429, "slow down", {"Retry-After": after})], tmp_path, timeout_s=5000)
     assert "asks to wait" in what
     assert (len(requests), it.slept) == (1, [])
 
