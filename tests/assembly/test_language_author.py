@@ -13,10 +13,12 @@ from fumehood import text
 from fumehood.assembly.language import LanguageAuthor, TrainRoom
 from fumehood.assembly.language.source import NoSourceError, taken
 from fumehood.errors import LlmError, UnusableAnswerError
+from fumehood.policy import load
 from fumehood.records import Iteration, Phase, Plan
 from fumehood_shared import caps
 from fumehood_shared.messages import FailureKind, InputKind, Recipe, Task
 from planning.histories import DIABETES, DIGITS, REVIEWS, failed, goal, kept, numbered, plan, weak
+from report.factories import settings
 
 pytestmark = pytest.mark.unit
 
@@ -184,6 +186,28 @@ def test_a_fix_gets_source_failure_and_traceback_and_an_improvement_only_the_sou
     told = asked(plan("improve", 1), [kept()])
     assert "nn.Flatten()" in told
     assert "failed" not in told.split("# What to write")[1]
+
+
+def test_a_traceback_is_told_without_the_inner_frames_of_libraries_and_the_message_once() -> None:
+    torch_frame = '  File "/opt/torch/module.py", line 1, in _call\n    return inner()\n'
+    frames = f'{torch_frame}  File "model.py", line 18, in forward\n    return self.head(x)\n{torch_frame * 2}'
+    last = '  File "/opt/torch/linear.py", line 9, in forward\n    return F.linear(x)\nRuntimeError: mat1 and mat2\n'
+    said = asked(plan("fix", 1), [failed(message="mat1 and mat2", traceback=f"Traceback:\n{frames}{last}")])
+    for piece in ("Traceback:", "self.head(x)", "F.linear(x)"):
+        assert piece in said
+    assert "inner()" not in said
+    assert said.count("mat1 and mat2") == 1
+
+
+def test_a_room_is_told_with_the_cores_that_there_are(tmp_path) -> None:
+    limits = load("standard").train
+    asked_for = settings(timeout_s=60, num_seeds=3)
+    assert TrainRoom.of(asked_for, limits, cpus=2).lines() == [
+        "CPU only, 2 cores; 6 GiB of memory; 60 s of wall time for building and training; 3 seeds share that.",
+        "Set by the user for every recipe: epochs = 40.",
+    ]
+    assert "cores" not in TrainRoom.of(asked_for, limits).lines()[0]
+    assert "1800 s" in TrainRoom.of(settings(timeout_s=None), limits).lines()[0]
 
 
 def test_a_later_fix_is_told_what_its_predecessors_failed_with() -> None:

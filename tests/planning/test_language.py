@@ -17,9 +17,9 @@ from fumehood.errors import BudgetError, LlmError, UnusableAnswerError
 from fumehood.history import History
 from fumehood.planning.language import LanguagePlanner
 from fumehood.planning.language.reply import Proposal, Proposals
-from fumehood.records import Dataset, Goal, Iteration, Phase, Plan
+from fumehood.records import Dataset, Goal, Iteration, Phase, Plan, SeedResult
 from fumehood.records.insight import Insight, Kind, Recalled
-from fumehood_shared.messages import DataFacts, Recipe
+from fumehood_shared.messages import DataFacts, Recipe, WorkerReport
 from planning.histories import (
     ALL,
     DIGITS,
@@ -348,6 +348,24 @@ def test_the_same_history_gives_the_same_words_whether_packed_resumed_or_asked_a
     made.propose(goal(), DIGITS, History(through_json(history)), [])
     assert model.told(1) == model.told(2) == told(history)
     assert model.told(0) == told(history[:2])
+
+
+def test_the_one_to_be_refined_is_shown_with_what_its_training_claims_and_without_a_time() -> None:
+    claims = WorkerReport(index=0, epochs=20, train_loss=(2.31, 0.5, 0.0132), held_out_loss=(2.0, 0.4), train_s=77.7)
+    seed = SeedResult(seed=0, predictions_digest="0" * 64, train_claims=claims)
+    envelope = kept().envelope.model_copy(update={"seeds": (seed,)})
+    said = told([kept().model_copy(update={"envelope": envelope})], most=3)
+    assert "20 epochs, training loss 2.3 at first and 0.013 at last, held-out loss 0.4 at last" in said
+    assert "77" not in said
+
+
+def test_a_network_of_layers_is_shown_as_its_layers_and_a_large_one_as_its_source() -> None:
+    for count, shown in ((4, True), (400, False)):
+        config = {"layers": [{"type": "Linear", "out_features": n + 1} for n in range(count)]}
+        layered = plan().model_copy(update={"model_config_": config})
+        said = told([kept().model_copy(update={"plan": layered})], most=3)
+        assert ('"out_features": 1' in said) is shown
+        assert ("SOURCE" in said) is not shown
 
 
 def test_what_earlier_runs_found_is_told_as_quoted_notes() -> None:

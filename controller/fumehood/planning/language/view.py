@@ -81,6 +81,7 @@ class View:
             "title": one.plan.title[:120],
             "design": one.plan.design[:_DESIGN_CHARS].splitlines(),
             "recipe": json.dumps(one.plan.recipe)[:600],
+            "claims": _claims(one),
             "layers": shown if whole else "",
             "source": "" if whole else self.sources(one.number),
         }
@@ -88,6 +89,16 @@ class View:
 
 def _parents(steps: Sequence[Step]) -> list[int]:
     return list(dict.fromkeys(step.parent for step in steps if step.parent is not None))
+
+
+def _claims(one: Iteration) -> str:
+    """How its training went by its own account, in numbers: whether it learnt too little or by heart."""
+    claims = next((seed.train_claims for seed in one.envelope.seeds if seed.train_claims), None)
+    if claims is None or not claims.train_loss:
+        return ""
+    held_out = f", held-out loss {claims.held_out_loss[-1]:.2g} at last" if claims.held_out_loss else ""
+    first, last = claims.train_loss[0], claims.train_loss[-1]
+    return f"{claims.epochs} epochs, training loss {first:.2g} at first and {last:.2g} at last{held_out}"
 
 
 def _recalled(recalled: Sequence[Recalled]) -> str:
