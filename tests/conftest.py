@@ -1,11 +1,14 @@
 """For all tests: a busy machine makes none of them fail, and two processes share them where pytest-xdist runs them.
 
+Runs remember nothing, unless a test says so.
+
 Tests that interrupt work also where a shell started them in the background, with the interrupt ignored.
 
 Whatever opens rooms stays in order: the attack suite in one process, the planted cheats, which name their own group, in
 one, all other rooms in one, beside which the quick tests are spread.
 """
 
+import os
 import signal
 from pathlib import Path
 
@@ -16,6 +19,8 @@ settings.register_profile("untimed", deadline=None, suppress_health_check=[Healt
 settings.load_profile("untimed")
 
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+os.environ["FUMEHOOD_MEMORY"] = "no"  # no test depends on what others left there, and the user's own stays as it is
 
 _ATTACKS = Path(__file__).parent / "attacks"
 

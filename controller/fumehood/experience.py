@@ -3,7 +3,7 @@
 A memory in trouble says so in what it returns, and raises nothing: research goes on without it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -19,6 +19,25 @@ class Experience(Protocol):
     def keep(self, run: Run, folder: Path) -> Remembered | None:
         """Add what ``run`` found out, which goes into ``folder`` in any case. None where nothing is remembered."""
         ...
+
+
+class OnFirstUse(Experience):
+    """Another one, made when it is first asked or given something."""
+
+    def __init__(self, make: Callable[[], Experience]) -> None:
+        self._make = make
+        self._made: Experience | None = None
+
+    def recall(self, goal: Goal, dataset: Dataset, phase: Phase, why: str) -> tuple[Sequence[Recalled], str]:
+        return self._experience.recall(goal, dataset, phase, why)
+
+    def keep(self, run: Run, folder: Path) -> Remembered | None:
+        return self._experience.keep(run, folder)
+
+    @property
+    def _experience(self) -> Experience:
+        self._made = self._made or self._make()
+        return self._made
 
 
 class NoExperience(Experience):

@@ -13,13 +13,13 @@ from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 from threading import Thread
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from fumehood import __version__, floor, goal, policy, recorder, report, signing, text
 from fumehood.assembly.author import TemplateAuthor
 from fumehood.data import specs
 from fumehood.errors import Interrupted, UsageError
-from fumehood.experience import NoExperience
+from fumehood.experience import Experience, NoExperience, OnFirstUse
 from fumehood.journal import fold, lines
 from fumehood.planning.search import SearchPlanner
 from fumehood.progress import Progress
@@ -34,6 +34,9 @@ from fumehood.sandbox.room import engine_errors
 from fumehood.scoring.metrics import METRICS
 from fumehood.signing import SigningKey
 
+if TYPE_CHECKING:
+    from fumehood.memory.context import ManualMemoryContextManager
+
 _NEEDED_LATER = ("scipy.special", "matplotlib.backends.backend_svg", "matplotlib.figure")
 """By the first score and by the report; in the order in which they are imported there."""
 _PACKAGES = ("docker", "jinja2", "matplotlib", "numpy", "optuna", "pydantic", "scikit-learn", "scipy")
@@ -45,6 +48,16 @@ class Session:
 
     run: Run
     directory: RunDirectory
+
+
+@dataclass(frozen=True)
+class Means:
+    """What a run is given that no journal may hold: it has to be given again to whoever goes on with the run."""
+
+    memory_db: str | None = None
+    """Where the memory lies; see ``memory.address.resolve``."""
+    manager: "ManualMemoryContextManager | None" = None
+    """The memory itself, where somebody made one."""
 
 
 def settings(
@@ -111,21 +124,21 @@ def _load(name: str) -> policy.Policy:
     return floor.enforce(policy.load(name), floor.read())
 
 
-def start(settings: RunSettings, workdir: str | None, progress: Progress) -> Session:
+def start(settings: RunSettings, workdir: str | None, progress: Progress, means: Means = Means()) -> Session:
     """Run research from the start, in a new directory."""
     limits = _load(settings.policy)
     path = Path(workdir) if workdir else Path(f"run_{datetime.now(UTC):%Y%m%dT%H%M%SZ}")
     key = signing.read()
     directory = RunDirectory.create(path)
     with recorder.begin(directory, settings, limits, versions(), key) as record:
-        return _research(record, progress, key)
+        return _research(record, progress, key, means)
 
 
-def go_on(path: Path, progress: Progress) -> Session:
+def go_on(path: Path, progress: Progress, means: Means = Means()) -> Session:
     """Continue a run that was interrupted."""
     key = signing.read()
     with recorder.reopen(RunDirectory.open(path), key) as record:
-        return _research(record, progress, key)
+        return _research(record, progress, key, means)
 
 
 def look(path: Path) -> Session:
@@ -136,15 +149,16 @@ def look(path: Path) -> Session:
     return Session(run, directory)
 
 
-def _research(record: Recorder, progress: Progress, key: SigningKey | None) -> Session:
+def _research(record: Recorder, progress: Progress, key: SigningKey | None, means: Means) -> Session:
     planner = SearchPlanner(seed=record.run.settings.seed)
+    experience = _experience(record, means)
     try:
         with progress, open_host(record.policy, record.run.run_id, uuids=record.run.settings.gpus) as host:
             if key and not record.is_signed:
                 progress.note("This run was begun without a signing key, and stays unsigned.")
-            Thread(target=_load_ahead, name="load-ahead").start()
+            Thread(target=_load_ahead, args=(record.run.settings,), name="load-ahead").start()
             try:
-                Research(record, host, planner, TemplateAuthor(), NoExperience(), progress).run()
+                Research(record, host, planner, TemplateAuthor(), experience, progress).run()
             except BaseException:
                 record.report_if_possible()
                 raise
@@ -155,9 +169,27 @@ def _research(record: Recorder, progress: Progress, key: SigningKey | None) -> S
     return Session(record.run, record.directory)
 
 
-def _load_ahead() -> None:
+def _experience(record: Recorder, means: Means) -> Experience:
+    """The memory of the run, which takes a second to import, on its first use."""
+    namespace, train = record.run.settings.memory, record.policy.train
+    if namespace is None:
+        return NoExperience()
+
+    def remembering() -> Experience:
+        from fumehood.memory.context import ManualMemoryContextManager
+        from fumehood.memory.remembering import Remembering
+
+        manager = means.manager or ManualMemoryContextManager(means.memory_db, namespace)
+        wall_s = min(record.run.settings.timeout_s or train.wall_s, train.wall_s)
+        return Remembering(manager, wall_s, int(train.memory))
+
+    return OnFirstUse(remembering)
+
+
+def _load_ahead(settings: RunSettings) -> None:
     """Import what is needed later, while the first rooms are at work. Who needs it tells what cannot be imported."""
-    for name in _NEEDED_LATER:
+    memory = ("fumehood.memory.remembering",) if settings.memory is not None else ()
+    for name in (*memory, *_NEEDED_LATER):
         with suppress(Exception):
             import_module(name)
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from fumehood.cli.options import AS_JSON, VERBOSE
+from fumehood.cli.options import AS_JSON, MEMORY_DB, MEMORY_NAMESPACE, VERBOSE
 
 if TYPE_CHECKING:
     from fumehood.memory.store import MemoryStore
@@ -16,19 +16,6 @@ KINDS = ("result", "pattern", "failure", "decision", "note")
 SHORT_ID = 12
 _F = TypeVar("_F", bound=Callable[..., Any])
 
-MEMORY_DB = click.option(
-    "--memory-db",
-    metavar="URL|FILE",
-    help="Database of the memory: sqlite, postgresql or mysql.  [default: MEMORI_DATABASE__CONNECTION_STRING, else a"
-    " file in the user's data directory]",
-)
-MEMORY_NAMESPACE = click.option(
-    "--memory-namespace",
-    default="default",
-    show_default=True,
-    metavar="NAME",
-    help="Part of the memory; what is in another is neither seen nor changed.",
-)
 KIND = click.option("--kind", type=click.Choice(KINDS), help="Only insights of this kind.")
 
 

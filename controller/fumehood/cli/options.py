@@ -34,6 +34,27 @@ CONFIDENCE = click.option(
     show_default=True,
     help="Of every interval, and of what is claimed.",
 )
+MEMORY_DB = click.option(
+    "--memory-db",
+    metavar="URL|FILE",
+    help="Database of the memory: sqlite, postgresql or mysql.  [default: MEMORI_DATABASE__CONNECTION_STRING, else a"
+    " file in the user's data directory]",
+)
+MEMORY_NAMESPACE = click.option(
+    "--memory-namespace",
+    default="default",
+    show_default=True,
+    metavar="NAME",
+    help="Part of the memory; what is in another is neither seen nor changed.",
+)
+MEMORY = click.option(
+    "--memory/--no-memory",
+    "memory",
+    default=True,
+    show_default=True,
+    envvar="FUMEHOOD_MEMORY",
+    help="Look into what earlier runs found out, and add to it.",
+)
 RUN_DIR = click.argument("directory", type=click.Path(path_type=Path))
 
 

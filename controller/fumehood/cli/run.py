@@ -5,7 +5,20 @@ from typing import Literal
 
 import click
 
-from fumehood.cli.options import AS_JSON, CONFIDENCE, GPUS, POLICY, RUN_DIR, SUBSET, VERBOSE, Count, Positive
+from fumehood.cli.options import (
+    AS_JSON,
+    CONFIDENCE,
+    GPUS,
+    MEMORY,
+    MEMORY_DB,
+    MEMORY_NAMESPACE,
+    POLICY,
+    RUN_DIR,
+    SUBSET,
+    VERBOSE,
+    Count,
+    Positive,
+)
 
 
 @click.command()
@@ -53,6 +66,9 @@ from fumehood.cli.options import AS_JSON, CONFIDENCE, GPUS, POLICY, RUN_DIR, SUB
 @click.option(
     "--keep/--no-keep", default=True, show_default=True, help="Keep everything, or only reports and the winner."
 )
+@MEMORY
+@MEMORY_DB
+@MEMORY_NAMESPACE
 @VERBOSE
 @AS_JSON
 def run(
@@ -75,6 +91,9 @@ def run(
     budget_minutes: float | None,
     workdir: str | None,
     keep: bool,
+    memory: bool,
+    memory_db: str | None,
+    memory_namespace: str,
     verbose: bool,
     as_json: bool,
 ) -> int:
@@ -101,22 +120,25 @@ def run(
         timeout_s=timeout,
         budget_minutes=budget_minutes,
         keep=keep,
+        memory=memory_namespace if memory else None,
     )
-    done = session.start(settings, workdir, watcher(as_json=as_json, verbose=verbose))
+    means = session.Means(memory_db=memory_db)
+    done = session.start(settings, workdir, watcher(as_json=as_json, verbose=verbose), means)
     return tell(done, as_json=as_json)
 
 
 @click.command()
 @RUN_DIR
+@MEMORY_DB
 @VERBOSE
 @AS_JSON
-def resume(directory: Path, verbose: bool, as_json: bool) -> int:
+def resume(directory: Path, memory_db: str | None, verbose: bool, as_json: bool) -> int:
     """Go on with an interrupted run; nothing that was finished is done again."""
 
     from fumehood import session
     from fumehood.cli.outcome import tell, watcher
 
-    done = session.go_on(directory, watcher(as_json=as_json, verbose=verbose))
+    done = session.go_on(directory, watcher(as_json=as_json, verbose=verbose), session.Means(memory_db=memory_db))
     return tell(done, as_json=as_json)
 
 

@@ -10,7 +10,7 @@ Everything happens when it is called, and nothing otherwise: no call of anybody 
 """
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -23,6 +23,7 @@ from fumehood import text
 from fumehood.errors import UsageError
 from fumehood.journal import fold, lines
 from fumehood.memory.distill import distill
+from fumehood.memory.keeping import Kept, keep
 from fumehood.memory.store import MemoryStore, Query
 from fumehood.records import Phase
 from fumehood.records.insight import DataFingerprint, Evidence, Insight, Kind, Recalled
@@ -55,6 +56,8 @@ class ManualMemoryContextManager:
                     "leave it out, and call record_research_insight or analyze_and_record_research_session",
                 )
         self._url, self._namespace = database_url, namespace
+        self.current_data: DataFingerprint | None = None
+        """What a context is about where nothing else is said; the research loop sets it."""
         self._store: MemoryStore | None = None
         self._is_enabled = True
 
@@ -106,7 +109,7 @@ class ManualMemoryContextManager:
         phase = _one_of(Phase, research_phase, "research_phase")
         found: tuple[Recalled, ...] = ()
         if self._is_enabled:
-            found = self._opened().recall(Query(data, phase, current_goal), limit)
+            found = self._opened().recall(Query(data or self.current_data, phase, current_goal), limit)
         return {
             "goal": current_goal,
             "phase": phase.value,
@@ -182,6 +185,10 @@ class ManualMemoryContextManager:
             "recorded": new,
             "insights": [one.model_dump(mode="json") for one in insights],
         }
+
+    def keep(self, insights: Iterable[Insight], folder: Path) -> Kept:
+        """Write insights into ``folder``, then store them; see ``keeping.keep``."""
+        return keep(self._store or self._url, insights, folder, self._namespace)
 
     def clear_memory(self, kind: str | None = None) -> int:
         """Delete all insights of a kind for good, or, with None, all of this namespace; how many."""

@@ -11,7 +11,7 @@ from typing import Any
 
 from fumehood.memory import causes, wording
 from fumehood.memory.likeness import fingerprint, kind_of_data
-from fumehood.records import Iteration, MetricSummary, Phase, Plan, Run, Score
+from fumehood.records import Envelope, Iteration, MetricSummary, Phase, Plan, Run, Score
 from fumehood.records.insight import DataFingerprint, Evidence, Insight, Kind
 
 
@@ -82,6 +82,7 @@ def _failures(run: Run, data: DataFingerprint) -> Iterator[Insight]:
             **_of_plan(iteration.plan),
             "failure_kind": failure.kind.value,
             "cause": causes.of(iteration.envelope),
+            "limits": _limits(iteration.envelope),
             "runs": [run.run_id],
         }
         signature = (details["failure_kind"], details["cause"], details["configuration"])
@@ -129,7 +130,7 @@ def _insight(
         kind=kind,
         text=text,
         importance=importance,
-        created_at=run.finished_at or run.started_at,
+        created_at=run.started_at,
         phase=_phase(iteration),
         run_id=run.run_id,
         iteration=iteration.number,
@@ -147,6 +148,13 @@ def _phase(iteration: Iteration) -> Phase:
     return moves[iteration.plan.move]
 
 
+def _limits(envelope: Envelope) -> dict[str, float]:
+    """What the train rooms had: where training was ended by one of these, that is its value."""
+    trained = [room for room in envelope.rooms if room.role == "train"]
+    memory = [room.inspected.memory for room in trained if room.inspected]
+    return {"wall_s": max((room.wall_s for room in trained), default=0.0), "memory": max(memory, default=0)}
+
+
 def _of_plan(plan: Plan) -> dict[str, Any]:
     """What a planner needs to propose it again, or to avoid it."""
     settings = plan.params.get("settings")
@@ -157,6 +165,7 @@ def _of_plan(plan: Plan) -> dict[str, Any]:
         "recipe": plan.recipe,
         "model_config": plan.model_config_,
         "planner": plan.params.get("planner"),
+        "cost": plan.params.get("cost"),
         "configuration": _configuration(plan, settings),
     }
 

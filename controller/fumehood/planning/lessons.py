@@ -47,6 +47,8 @@ def recalled_starts(recalled: Sequence[Recalled], space: Space) -> list[tuple[Ca
         details = one.insight.details
         if one.insight.kind not in (Kind.RESULT, Kind.PATTERN) or one.insight.demoted_by:
             continue
+        if details.get("verdict") == "behind":
+            continue
         candidate = _like(details.get("family"), details.get("settings"), space)
         if candidate is not None:
             found.setdefault(candidate.identity, (candidate, one))

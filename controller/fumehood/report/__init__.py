@@ -25,6 +25,8 @@ class ReportPaths:
     final: Path | None
     baselines: Path | None
     """None until they were fitted."""
+    memory: Path | None
+    """None for a run without memory."""
 
 
 def write(run: Run, directory: Path) -> ReportPaths:
@@ -36,7 +38,7 @@ def write(run: Run, directory: Path) -> ReportPaths:
     reports, experiments = directory / "reports", directory / "experiments"
     evaluations = experiments / "evaluations"
     final = registry.final(run.final) if run.final else None
-    baselines = registry.baselines(run)
+    baselines, remembered = registry.baselines(run), registry.memory(run)
     return ReportPaths(
         registry=write_text(experiments / "registry.json", registry.registry(run)),
         evaluations=(
@@ -45,6 +47,7 @@ def write(run: Run, directory: Path) -> ReportPaths:
         ),
         final=write_text(evaluations / "final.json", final) if final else None,
         baselines=write_text(evaluations / "baselines.json", baselines) if baselines else None,
+        memory=write_text(experiments / "memory_insights.json", remembered) if remembered else None,
         research_summary=write_text(reports / "research_summary.md", markdown.research_summary(run)),
         statistical_analysis=write_text(reports / "statistical_analysis.md", markdown.statistical_analysis(run)),
         html=write_text(reports / "report.html", html.page(run)),

@@ -15,7 +15,18 @@ from markupsafe import Markup
 
 from fumehood import text
 from fumehood.records import Run
-from fumehood.report import advice, commands, conclusion, improvements, methods, spending, tables, words, worth
+from fumehood.report import (
+    advice,
+    commands,
+    conclusion,
+    improvements,
+    methods,
+    patterns,
+    spending,
+    tables,
+    words,
+    worth,
+)
 
 
 def fill(template: str, sink: str, **values: Any) -> str:
@@ -49,6 +60,7 @@ def context(run: Run) -> dict[str, Any]:
         "stopped": words.STOPPED.get(run.stopped_because, "") if run.stopped_because else "",
         "methods": methods.intervals(run),
         "commands": _commands(run),
+        "patterns": patterns.patterns(run),
         "spending": spending.rows(run),
         "improvements": improvements.improvements(run),
         "advice": advice.advice(run),

@@ -6,6 +6,7 @@ reading it back gives an equal value.
 
 from typing import Any
 
+from fumehood.memory.distill import distill
 from fumehood.records import Envelope, Iteration, Remeasured, Run, Score, Sealed
 from fumehood.report.conclusion import conclusion, shrinkage
 from fumehood.text import json_document
@@ -43,6 +44,17 @@ def baselines(run: Run) -> str | None:
     tested = run.baseline_final
     return _document(
         baselines=run.baselines.model_dump(mode="json"), test=tested.model_dump(mode="json") if tested else None
+    )
+
+
+def memory(run: Run) -> str | None:
+    """``experiments/memory_insights.json``: what was recalled, and what the run has to tell; None without memory."""
+    if run.settings.memory is None:
+        return None
+    return _document(
+        recalled=[one.model_dump(mode="json") for one in run.recollections],
+        remembered=run.remembered.model_dump(mode="json") if run.remembered else None,
+        insights=[one.model_dump(mode="json") for one in distill(run)],
     )
 
 

@@ -1,0 +1,121 @@
+"""``logs/llm.jsonl``: every question that was put, one line each, redacted, and on disk before anybody acts on it.
+
+A line says what was asked and answered, what it took, and how it ended. Lines are only ever added.
+"""
+
+import hashlib
+import os
+from pathlib import Path
+from threading import Lock
+from typing import Annotated, Final, Literal
+
+from pydantic import Field
+
+from fumehood.errors import UsageError
+from fumehood.records import Call, Phase, Record
+from fumehood.text import json_document
+
+LONGEST_LINE: Final = 16 * 1024 * 1024
+"""Bytes. Prompts and answers are far shorter."""
+
+
+End = Literal["answered", "retried", "failed", "budget"]
+
+
+class Said(Record):
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+class Line(Record):
+    """One question on its way to one model, once: a second try is a second line."""
+
+    number: Annotated[int, Field(ge=1)]
+    at: str
+    """UTC, ISO 8601: when it was put."""
+    purpose: str
+    phase: Phase
+    model: str
+    messages: tuple[Said, ...]
+    """As they were sent."""
+    max_tokens: Annotated[int, Field(ge=1)]
+    schema_sent: bool
+    """Whether the server was given the form of the answer to enforce."""
+    reply: str | None
+    """None where none came."""
+    finish: str = ""
+    """Why the model stopped, in its server's words: stop, length ..."""
+    prompt_tokens: Annotated[int, Field(ge=0)]
+    completion_tokens: Annotated[int, Field(ge=0)]
+    tokens: Literal["reported", "estimated"] = "reported"
+    cost_usd: Annotated[float, Field(ge=0)] | None
+    """None where nobody knows the price."""
+    latency_s: Annotated[float, Field(ge=0)]
+    failure: str = ""
+    """Why there is no usable answer."""
+    hint: str = ""
+    end: End
+    """What followed: the answer was handed on, the question was put again, it was given up, or it was not put at all
+    because the budget might not have covered it."""
+
+    def as_bytes(self) -> bytes:
+        """As it is written, without the end of the line."""
+        return json_document(self.model_dump(mode="json"), indent=None).rstrip("\n").encode()
+
+    def call(self, written: bytes) -> Call:
+        """What the journal keeps of it; ``written`` is the line as it stands in the file."""
+        return Call(
+            number=self.number,
+            purpose=self.purpose,
+            phase=self.phase,
+            model=self.model,
+            prompt_tokens=self.prompt_tokens,
+            completion_tokens=self.completion_tokens,
+            cost_usd=self.cost_usd,
+            latency_s=self.latency_s,
+            failure=self.failure,
+            digest=hashlib.sha256(written).hexdigest(),
+        )
+
+
+class Transcript:
+    """The file at ``path``, to which lines are added. What a killed process left unfinished at its end is cut off."""
+
+    def __init__(self, path: Path) -> None:
+        self._lock = Lock()
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600), "r+b")
+        except OSError as error:
+            raise UsageError(
+                f"the transcript {path} cannot be written: {error.strerror}", "give permission, or another --workdir"
+            ) from error
+        complete = 0
+        self._count = 0
+        for line in self._file:
+            if line.endswith(b"\n"):
+                complete, self._count = complete + len(line), self._count + 1
+        self._file.truncate(complete)
+        self._file.seek(complete)
+
+    @property
+    def following(self) -> int:
+        """Number of the next line."""
+        return self._count + 1
+
+    def append(self, line: bytes) -> None:
+        """Add one line, which has no end yet; it is on disk when this returns."""
+        with self._lock:
+            self._file.write(line + b"\n")
+            self._file.flush()
+            os.fsync(self._file.fileno())
+            self._count += 1
+
+    def close(self) -> None:
+        self._file.close()
+
+    def __enter__(self) -> "Transcript":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
