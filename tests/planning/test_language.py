@@ -64,7 +64,7 @@ def planner(
     model = ScriptedModel(answers)
     made = LanguagePlanner(
         model, room=ROOM, max_iterations=most, parallel=parallel, max_repairs=repairs, sources=lambda _number: source,
-        budget=lambda: "9 iterations, 1,000 tokens", tell_names=tell_names,
+        budget=lambda: "1,000 of 9,000 tokens", tell_names=tell_names,
     )  # fmt: skip
     return made, model
 
@@ -299,7 +299,7 @@ def test_the_question_tells_goal_data_history_and_what_is_left() -> None:
     for piece in (
         "> digits, please", "Target: 0.95", "5,000 parameters", "60 s of training", "1 x 8 x 8", "10 logits",
         "1,078 train", "kept, the incumbent", "failed: shape", "improve of 1", "fix of 2", "mat1 does not fit",
-        "9 iterations, 1,000 tokens", "4 of at most 20", "6 GiB", *Recipe.model_fields,
+        "16 iterations, 1,000 of 9,000 tokens.", "4 of at most 20", "6 GiB", *Recipe.model_fields,
     ):  # fmt: skip
         assert piece in said, piece
 
