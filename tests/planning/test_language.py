@@ -228,6 +228,13 @@ def test_an_answer_that_says_nothing_to_build_does_not_fit_the_form() -> None:
         Proposal.model_validate({"action": "mark_goal_achieved", "reason": "r"})
 
 
+def test_what_is_left_out_may_be_null_and_an_action_may_be_shouted() -> None:
+    said = {"action": " Propose", "reason": "r", "title": None, "family": None, "model_config": {}, "recipe": None}
+    assert Proposal.model_validate({**said, "design": "d"}) == Proposal(action="propose", reason="r", design="d")
+    with pytest.raises(ValueError, match="model_config, or design"):
+        Proposal.model_validate({**said, "design": None})
+
+
 @pytest.mark.parametrize("trouble", [LlmError("nothing answers"), BudgetError("used up"), UnusableAnswerError("no")])
 def test_trouble_with_the_model_is_passed_on(trouble: LlmError | BudgetError) -> None:
     made, _ = planner(trouble)
@@ -302,6 +309,22 @@ def test_the_question_tells_goal_data_history_and_what_is_left() -> None:
         "16 iterations, 1,000 of 9,000 tokens.", "4 of at most 20", "6 GiB", *Recipe.model_fields,
     ):  # fmt: skip
         assert piece in said, piece
+
+
+@pytest.mark.parametrize(
+    ("history", "words_"),
+    [
+        ([], "Planning:"),
+        ([kept()], "Architecture:"),
+        ([kept(), weak(), weak()], "Optimization:"),
+        ([kept(), failed("fix", 1, "x"), failed("fix", 2, "x")], "Evaluation:"),
+    ],
+    ids=["planning", "architecture", "optimization", "evaluation"],
+)
+def test_the_question_says_which_phase_it_is(history: list[Iteration], words_: str) -> None:
+    said = told(history)
+    phases = ("Planning:", "Architecture:", "Optimization:", "Evaluation:")
+    assert [one for one in phases if one in said] == [words_]
 
 
 def test_scores_are_told_no_finer_than_their_noise() -> None:

@@ -84,8 +84,9 @@ class LanguagePlanner:
         if step.move == "fix" and step.parent is not None:
             return _fix(tried[step.parent - 1])
         steps = [step] if pending else self._first_steps(tried)
-        messages = self._view.messages(goal, dataset, tried, pending, recalled, steps)
-        talk = _Talk(self._model, phase(tried, self._max_iterations), messages)
+        now = phase(tried, self._max_iterations)
+        messages = self._view.messages(goal, dataset, tried, pending, recalled, steps, now)
+        talk = _Talk(self._model, now, messages)
         judge = _Judge(goal, dataset, [*(one.plan for one in tried), *pending])
         if len(steps) == 1:
             return _one(talk, judge, step)

@@ -13,7 +13,7 @@ from fumehood.llm import prompts
 from fumehood.llm.model import Message
 from fumehood.planning.language import table
 from fumehood.planning.moves import Step
-from fumehood.records import Dataset, Goal, Iteration, Plan
+from fumehood.records import Dataset, Goal, Iteration, Phase, Plan
 from fumehood.records.insight import Recalled
 
 _PACKAGE: Final = "fumehood.planning.language"
@@ -42,6 +42,7 @@ class View:
         pending: Sequence[Plan],
         recalled: Sequence[Recalled],
         steps: Sequence[Step],
+        phase: Phase,
     ) -> tuple[Message, ...]:
         """For a question that asks for one plan for each of ``steps``."""
         system = prompts.fill(
@@ -68,6 +69,7 @@ class View:
             budget=self.budget(),
             parents=[self._parent(history[number - 1]) for number in _parents(steps)],
             steps=steps,
+            phase=phase.value,
         )
         return Message("system", system), Message("user", user)
 
