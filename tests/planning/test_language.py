@@ -178,6 +178,25 @@ def test_stop_ends_the_proposals_at_once() -> None:
     assert model.left == 1
 
 
+def test_a_wish_to_end_stands_while_what_is_under_way_ends() -> None:
+    made, model = planner({"action": "stop", "reason": "r"}, parallel=2)
+    history, under_way = [kept(), failed()], [plan(), plan("fix", 2)]
+    assert made.propose(goal(), DIGITS, numbered(history), under_way) is None
+    history.append(weak())
+    assert made.propose(goal(), DIGITS, numbered(history), under_way[1:]) is None
+    history.append(failed("fix", 2))
+    assert made.propose(goal(), DIGITS, numbered(history), []) is None
+    assert len(model.questions) == 1
+
+
+@pytest.mark.parametrize(("actions", "questions"), [(("stop", "stop"), 1), (("achieve", "stop"), 2)])
+def test_a_wish_to_end_is_heard_where_several_are_asked_for(actions: tuple[str, ...], questions: int) -> None:
+    wishes = [{"action": action, "reason": "r"} for action in actions]
+    made, model = planner({"proposals": wishes}, {"action": "stop", "reason": "r"}, parallel=2)
+    assert made.propose(goal(), DIGITS, [], []) is None
+    assert len(model.questions) == questions
+
+
 # ---- answers that cannot be built --------------------------------------------------------------------------------
 
 UNBUILDABLE = {
@@ -284,9 +303,11 @@ def test_proposals_that_are_alike_or_cannot_be_built_are_dropped() -> None:
 
 
 def test_where_none_of_several_can_be_tried_one_is_asked_for() -> None:
-    made, model = planner({"proposals": [proposal(recipe={"lr": -1})]}, proposal(), parallel=2)
+    stop = {"action": "stop", "reason": "r"}
+    made, model = planner({"proposals": [stop, proposal(recipe={"lr": -1})]}, proposal(), parallel=2)
     assert made.propose(goal(), DIGITS, [], []) is not None
     assert model.questions[-1].reply is Proposal
+    assert "cannot be built: Recipe field lr" in model.questions[-1].messages[-1].content
 
 
 def test_no_more_is_asked_for_than_there_are_iterations_left() -> None:
