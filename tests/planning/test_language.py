@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 import hostile
-from assembly.test_language_author import ENDS, ORDER, outside
 from fakes.scripted_model import Answer, ScriptedModel
 from fumehood.assembly import catalog
 from fumehood.assembly.language import TrainRoom
@@ -18,7 +17,7 @@ from fumehood.history import History
 from fumehood.planning.language import LanguagePlanner
 from fumehood.planning.language.reply import Proposal, Proposals
 from fumehood.records import Dataset, Goal, Iteration, Phase, Plan, SeedResult
-from fumehood.records.insight import Insight, Kind, Recalled
+from fumehood.records.insight import DataFingerprint, Insight, Kind, Recalled
 from fumehood_shared.messages import DataFacts, Recipe, WorkerReport
 from planning.histories import (
     ALL,
@@ -33,6 +32,7 @@ from planning.histories import (
     through_json,
     weak,
 )
+from quotations import ENDS, ORDER, marks, outside
 
 pytestmark = pytest.mark.unit
 
@@ -423,6 +423,20 @@ def test_what_earlier_runs_found_is_told_as_quoted_notes() -> None:
     assert ORDER not in outside(said)
 
 
+def test_notes_of_earlier_runs_name_no_data_where_that_is_forbidden() -> None:
+    spec = "csv:/home/x/patients.csv#target=ill"
+    fingerprint = DataFingerprint(spec=spec, task="classification", input_kind="tabular", input_shape=(3,),
+                                  num_outputs=2, rows=9, source_digest="0" * 64)  # fmt: skip
+    basis = Insight(id="0" * 32, kind=Kind.RESULT, text=f"A small net did well on {spec}: 9 rows.", importance=0.5,
+                    created_at="t", phase=Phase.EVALUATION, data=fingerprint)  # fmt: skip
+    note = basis.model_copy(update={"kind": Kind.NOTE, "text": "remember that patients differ"})
+    recalled = [Recalled(insight=one, score=0.9, reason="r") for one in (basis, note)]
+    open_, closed = told(recalled=recalled), told(recalled=recalled, tell_names=False)
+    assert open_.count("patients") == 2
+    assert "patients" not in closed
+    assert "A small net did well on (a data set): 9 rows." in closed
+
+
 @pytest.mark.parametrize("data", ALL.values(), ids=ALL)
 def test_every_layer_and_setting_that_the_prompt_names_is_known_to_the_assembler(data: Dataset) -> None:
     said = told(data=data)
@@ -505,8 +519,7 @@ def test_hostile_words_of_rooms_data_and_memory_stay_in_their_quotations(text_: 
     assert ORDER in said
     assert ORDER not in outside(said)
     assert said.count("<untrusted-data") == said.count("\n</untrusted-data>\n") == said.count("</untrusted-data>") == 2
-    for mark in ("<|", "|>", "[INST]", "<<SYS>>", "<start_of_turn>", "\x1b", "\x00", "\u202e", "\nHuman:", "\nSystem:"):
-        assert mark not in said
+    assert not marks(said)
 
 
 @pytest.mark.parametrize("text_", [*hostile.ALL.values(), ENDS], ids=[*hostile.ALL, "ends"])
@@ -515,8 +528,7 @@ def test_hostile_titles_designs_and_goals_make_no_lines_and_marks_of_their_own(t
     history = [one.model_copy(update={"plan": title}) for one in (kept(), weak(), weak())]
     asked = Goal(text=text_, metric="accuracy", direction="max")
     said = told(history, asked=asked, pending=[title])
-    for mark in ("<|", "|>", "[INST]", "<<SYS>>", "<start_of_turn>", "\x1b", "\x00", "\u202e", "\nHuman:", "\nSystem:"):
-        assert mark not in said
+    assert not marks(said)
     assert said.count("<untrusted-data") == said.count("</untrusted-data>") == 1
 
 
