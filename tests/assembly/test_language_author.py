@@ -3,8 +3,11 @@
 import ast
 import hashlib
 from collections.abc import Sequence
+from contextlib import suppress
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import hostile
 from fakes.scripted_model import Answer, ScriptedModel
@@ -112,6 +115,48 @@ def test_a_module_class_will_do_where_there_is_no_build_model(source: str) -> No
     assert taken(source) == source
 
 
+PIECES = [
+    "```",
+    "```python\n",
+    "~~~~",
+    "\n",
+    "    ",
+    "\t",
+    "class A(nn.Module):",
+    "pass",
+    "def build_model",
+    "(a, b):",
+    "\x00",
+    "\ud800",
+    "(" * 300,
+    "-" * 9000,
+    "'",
+    '"""',
+    "#",
+    "\\",
+    "import torch",
+    "é",
+    "\u2028",
+    "\r",
+    "\ufeff",
+    "MODEL =",
+]
+
+
+@given(st.lists(st.one_of(st.sampled_from(PIECES), st.text(max_size=20)), max_size=30).map("".join))
+def test_whatever_an_answer_is_it_is_a_source_that_parses_or_a_reason_why_not(reply: str) -> None:
+    found = ""
+    with suppress(NoSourceError):
+        found = taken(reply)
+    ast.parse(found)
+    assert len(found.encode()) <= caps.SOURCE_BYTES
+
+
+def test_parsing_a_source_says_nothing_on_the_terminal(recwarn: pytest.WarningsRecorder) -> None:
+    taken(fenced(NET + 'x = "\\d" is 1\n'))
+    assert not recwarn.list
+
+
 def test_a_source_is_looked_at_and_never_run(tmp_path) -> None:
     trap = f"open({str(tmp_path / 'ran')!r}, 'w')\n"
     assert taken(fenced(trap + NET)) == trap + NET
@@ -125,6 +170,15 @@ def test_one_more_question_says_why_an_answer_is_no_source() -> None:
     assert second.messages[: len(first.messages)] == first.messages
     assert [message.role for message in second.messages[len(first.messages) :]] == ["assistant", "user"]
     assert "not Python" in second.messages[-1].content
+
+
+def test_names_of_a_useless_answer_reach_the_terminal_short_and_plain() -> None:
+    many = "".join(f"class N{n}(nn.Module): ...\n" for n in range(3000))
+    made, _ = author(fenced(many), fenced(many))
+    with pytest.raises(UnusableAnswerError) as caught:
+        made.write(plan(), goal(), DIGITS, [])
+    assert "several models (N0, N1, N2, N3, N4 ...)" in caught.value.what
+    assert len(caught.value.what) < 500
 
 
 def test_after_two_answers_without_a_source_the_author_gives_up() -> None:

@@ -14,7 +14,7 @@ from fumehood.failures import Told
 from fumehood.llm import prompts
 from fumehood.llm.model import LanguageModel, Message, Question
 from fumehood.records import Dataset, Goal, Iteration, Phase, Plan
-from fumehood.text import clip
+from fumehood.text import clip, plain
 
 _PACKAGE: Final = "fumehood.assembly.language"
 _MAX_TOKENS: Final = 8192
@@ -110,7 +110,7 @@ class Request:
                 return found
             self._follow_up(reply, f"{why} Give the whole file again, corrected, in one fenced block.")
         raise UnusableAnswerError(
-            f"the language model wrote no usable source, even after it was told why: {why}",
+            f"the language model wrote no usable source, even after it was told why: {plain(why, 300)}",
             "logs/llm.jsonl has its words; a larger model may do better",
         )
 
