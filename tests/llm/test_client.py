@@ -70,6 +70,7 @@ def test_every_dialect_goes_over_the_one_wire(tmp_path, model, path, header):
         assert len(server.requests) == 1
 
 
+@pytest.mark.filterwarnings("ignore:Items? '.*' on TypedDict class")  # the library's own; a program is not shown it
 @pytest.mark.parametrize("provider", sorted(library.BY_HANDLER))
 def test_no_provider_s_handler_goes_around_the_wire(tmp_path, provider):
     with scripted([]) as server:

@@ -1,6 +1,7 @@
 """The Python environment that the controller runs in: its packages, and what starts together with Python."""
 
 import platform
+import re
 import site
 import sys
 from collections.abc import Iterable, Iterator, Mapping
@@ -11,9 +12,12 @@ from typing import Final
 from fumehood.doctor.check import Check
 
 PACKAGES: Final = (
-    "click", "docker", "filelock", "jinja2", "matplotlib", "numpy", "optuna", "platformdirs", "pydantic", "rich",
-    "scikit-learn", "scipy", "structlog",
+    "alembic", "click", "docker", "filelock", "httpx", "jinja2", "litellm", "matplotlib", "memori", "numpy", "optuna",
+    "platformdirs", "pooch", "pydantic", "pydantic-settings", "rich", "scikit-learn", "scipy", "sqlalchemy",
+    "structlog", "tenacity",
 )  # fmt: skip
+LOOKED_AT: Final = {"litellm": "1.106.2", "memori": "3.3.6"}
+"""Packages that see secrets or everything that is remembered: the versions whose sources were looked at."""
 STOLEN: Final = {"litellm": ("1.82.7", "1.82.8")}
 """Releases that sent credentials away from whoever imported them."""
 USUAL_PTH: Final = (
@@ -22,11 +26,13 @@ USUAL_PTH: Final = (
     "import _virtualenv",
 )
 """Whole lines that setuptools and virtualenv put into every environment."""
+_REACHES_OUT: Final = re.compile(r"\b(?:base64|subprocess|urllib|requests|httpx|socket|ctypes|Popen|system)\b")
+"""What no line has to do with that only finds packages."""
 
 
 def checks() -> Iterator[Check]:
     yield python_check()
-    yield packages_check({name: _installed(name) for name in (*PACKAGES, *STOLEN)})
+    yield packages_check({name: _installed(name) for name in PACKAGES})
     yield pth_check(_pth_lines(_site_folders()))
 
 
@@ -45,12 +51,19 @@ def packages_check(found: Mapping[str, str | None]) -> Check:
     if absent := [name for name in PACKAGES if not found.get(name)]:
         hint = f"reinstall fumehood; missing: {', '.join(absent)}"
         return Check(name="packages", status="fail", seen=seen or "none", hint=hint)
+    if others := [name for name, text in LOOKED_AT.items() if found.get(name) != text]:
+        hint = f"reinstall fumehood: it was looked at with {', '.join(f'{name} {LOOKED_AT[name]}' for name in others)}"
+        return Check(name="packages", status="warn", seen=seen, hint=hint)
     return Check(name="packages", status="ok", seen=seen)
 
 
 def pth_check(lines: Mapping[str, list[str]]) -> Check:
     """Files in the environment whose lines run at every start of Python: where stolen packages like to sit."""
-    odd = [name for name, found in lines.items() if any(line.rstrip("; ") not in USUAL_PTH for line in found)]
+    unusual = {name: [line for line in found if line.rstrip("; ") not in USUAL_PTH] for name, found in lines.items()}
+    odd = [name for name, found in unusual.items() if found]
+    if worst := [name for name in odd if any(map(_REACHES_OUT.search, unusual[name]))]:
+        hint = "they start programs, reach out or hide what they do at every start of Python: so do stolen packages"
+        return Check(name=".pth files", status="fail", seen=", ".join(worst), hint=hint)
     if odd:
         hint = "they run code at every start of Python: read them, and know who put them there"
         return Check(name=".pth files", status="warn", seen=", ".join(odd), hint=hint)

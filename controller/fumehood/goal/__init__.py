@@ -12,23 +12,11 @@ from fumehood.errors import UsageError
 from fumehood.goal import datasets, durations, parameters
 from fumehood.goal.aim import aim, in_units
 from fumehood.goal.words import Number, Span
-from fumehood.records import Goal, Record
+from fumehood.records import Goal, GoalDraft
 from fumehood.scoring.metrics import DEFAULTS, METRICS, find
 from fumehood_shared.messages import Task
 
 MAX_CHARS = 10_000
-
-
-class GoalDraft(Record):
-    """What the text says. ``metric`` None: not said. ``percent``: the target was written with a percent sign."""
-
-    text: str
-    metric: str | None = None
-    target: float | None = None
-    percent: bool = False
-    data: str | None = None
-    max_parameters: int | None = None
-    max_train_s: float | None = None
 
 
 def parse(text: str, *, data: str | None = None, metric: str | None = None, target: float | None = None) -> GoalDraft:

@@ -14,11 +14,10 @@ from pydantic import BaseModel, ConfigDict
 from fumehood import goal
 from fumehood.data import specs
 from fumehood.errors import UnusableAnswerError, UsageError
-from fumehood.goal import GoalDraft
 from fumehood.goal.aim import in_units
 from fumehood.llm import prompts
 from fumehood.llm.model import LanguageModel, Message, Question
-from fumehood.records import Phase
+from fumehood.records import GoalDraft, Phase
 from fumehood.scoring.metrics import METRICS, Metric, find
 
 _PACKAGE: Final = "fumehood.goal"

@@ -24,10 +24,10 @@ from fumehood.llm.model import Question
 from fumehood.llm.parsing import Unreadable, readable
 from fumehood.llm.price import Price, estimate
 from fumehood.llm.redaction import Redactor, secrets_of
-from fumehood.llm.settings import Keys, LlmSettings
-from fumehood.llm.transcript import End, Line, Said, Transcript
+from fumehood.llm.settings import Keys
+from fumehood.llm.transcript import End, Line, Pages, Said
 from fumehood.llm.wire import Exchange, exchanging
-from fumehood.records import Call
+from fumehood.records import Call, LlmSettings
 
 T = TypeVar("T")
 
@@ -82,7 +82,7 @@ class Client:
         self,
         asked: LlmSettings,
         keys: Keys,
-        transcript: Transcript,
+        transcript: Pages,
         ledger: Ledger,
         on_call: Callable[[Call], None],
         *,

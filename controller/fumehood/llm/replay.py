@@ -5,25 +5,21 @@ of a question are others is counted, because a changed prompt is what one wants 
 new run's transcript as they are, so that its journal says the same.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Final, TypeVar
-
-from pydantic import ValidationError
+from typing import TypeVar
 
 from fumehood.errors import BudgetError, LlmError, UsageError
 from fumehood.llm import answering
 from fumehood.llm.answering import Asked, Read, Reply
 from fumehood.llm.model import Question
 from fumehood.llm.parsing import Unreadable
-from fumehood.llm.transcript import LONGEST_LINE, Line, Transcript
+from fumehood.llm.transcript import Line, Pages
+from fumehood.llm.transcript import lines as transcript_lines
 from fumehood.records import Call
 from fumehood.text import plain
 
 T = TypeVar("T")
-
-LARGEST_FILE: Final = 1024 * 1024 * 1024
-"""Bytes of a transcript that are read."""
 
 
 class Replay:
@@ -38,13 +34,13 @@ class Replay:
         self,
         source: Path,
         on_call: Callable[[Call], None],
-        transcript: Transcript | None = None,
+        transcript: Pages | None = None,
         *,
         skip: int = 0,
     ) -> None:
         self._source, self._on_call, self._transcript = source, on_call, transcript
-        self._lines = _lines(source)
-        first = next(_lines(source), None)
+        self._lines = transcript_lines(source)
+        first = next(transcript_lines(source), None)
         if first is None:
             raise UsageError(f"the transcript {_shown(source)} holds no question", "give a run's logs/llm.jsonl")
         self._name = first[0].model
@@ -105,42 +101,6 @@ class Replay:
 
 def _same_words(line: Line, asked: Asked) -> bool:
     return [(one.role, one.content) for one in line.messages] == [(one.role, one.content) for one in asked.messages]
-
-
-def _lines(path: Path) -> Iterator[tuple[Line, bytes]]:
-    """Every line, parsed and as it stands there. Raises UsageError at the first that is wrong, naming it."""
-    try:
-        with path.open("rb") as file:
-            if not path.is_file() or path.stat().st_size > LARGEST_FILE:
-                raise UsageError(f"{_shown(path)} is no transcript: it is too large, or no file", "give logs/llm.jsonl")
-            number = 0
-            while written := file.readline(LONGEST_LINE + 1):
-                number += 1
-                yield _line(written, number, path), written.removesuffix(b"\n")
-    except OSError as error:
-        raise UsageError(
-            f"the transcript {_shown(path)} cannot be read: {error.strerror}", "give a run's logs/llm.jsonl"
-        ) from error
-
-
-def _line(written: bytes, number: int, path: Path) -> Line:
-    try:
-        if len(written) > LONGEST_LINE:
-            raise _wrong(path, number, f"is longer than {LONGEST_LINE} bytes")
-        line = Line.model_validate_json(written)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        where = ".".join(map(str, first["loc"]))
-        raise _wrong(path, number, f"is no call: {where + ': ' if where else ''}{first['msg']}") from None
-    if line.number != number:
-        raise _wrong(path, number, f"says that it is call {line.number}")
-    return line
-
-
-def _wrong(path: Path, number: int, what: str) -> UsageError:
-    return UsageError(
-        f"line {number} of the transcript {_shown(path)} {plain(what, 200)}", "give a run's logs/llm.jsonl"
-    )
 
 
 def _shown(path: Path) -> str:

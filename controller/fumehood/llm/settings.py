@@ -7,20 +7,19 @@ to that provider, so that no other server ever learns it.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Final, Literal
 
-from pydantic import Field, SecretStr
+from pydantic import SecretStr
 
 from fumehood import floor, trusted_file
 from fumehood.errors import PolicyError, UsageError
 from fumehood.llm import naming
-from fumehood.records import Record
+from fumehood.records import LlmSettings
 from fumehood.text import plain
 
 MODEL: Final = "FUMEHOOD_LLM_MODEL"
 BASE_URL: Final = "FUMEHOOD_LLM_BASE_URL"
 KEY: Final = "FUMEHOOD_LLM_API_KEY"
-TIMEOUT_S: Final = 300.0
 _LARGEST_KEY: Final = 16 * 1024
 _OWN_HOST: Final = {"openai": "api.openai.com", "anthropic": "api.anthropic.com", "openrouter": "openrouter.ai"}
 _AZURE: Final = (".openai.azure.com", ".cognitiveservices.azure.com")
@@ -34,26 +33,6 @@ _OWN_ADDRESSES: Final = {
 """Variables by which users tell a provider's own programs where it is."""
 _BOUNDED: Final = frozenset({"openai", "azure", "anthropic", "ollama", "ollama_chat", "openrouter"})
 """Providers of which it is known that every request goes where a floor's hosts are enforced."""
-
-
-class LlmSettings(Record):
-    """What a journal may say about who is asked. No key is in it."""
-
-    model: str
-    """Full name: ``provider/name``."""
-    base_url: str | None = None
-    """None where only LiteLLM knows the provider's address."""
-    fallback_model: str | None = None
-    """Full name of who is asked where the first does not answer."""
-    fallback_base_url: str | None = None
-    timeout_s: Annotated[float, Field(gt=0)] = TIMEOUT_S
-    """Of one try, from its first byte to its last."""
-    max_retries: Annotated[int, Field(ge=0, le=20)] = 4
-    """More tries of one question, where a server was busy or could not be reached."""
-    budget_usd: Annotated[float, Field(gt=0)] | None = None
-    """None is no limit."""
-    budget_tokens: Annotated[int, Field(gt=0)] | None = None
-    """Of questions and answers together; None is no limit."""
 
 
 @dataclass(frozen=True)
@@ -142,6 +121,21 @@ def keys(
     else:
         return Keys(None, _fallback_key(found, None, environment), "none")
     return Keys(first, _fallback_key(found, first, environment), source)
+
+
+def warnings(found: LlmSettings, keys: Keys) -> list[str]:
+    """What a user should know before a key is sent."""
+    told = []
+    if keys.source == "flag":
+        told.append(
+            f"other users of this machine can see the key of --llm-api-key in the list of processes; rather set {KEY}, "
+            "or use --llm-api-key-file"
+        )
+    url = found.base_url or ""
+    if url.startswith("http://") and not naming.is_local(url):
+        what = "the key and every question" if keys.first else "every question"
+        told.append(f"{what} can be read on the way to {url}; an address with https:// hides them")
+    return told
 
 
 def is_own(model: str, base_url: str | None) -> bool:

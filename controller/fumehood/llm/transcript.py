@@ -5,18 +5,21 @@ A line says what was asked and answered, what it took, and how it ended. Lines a
 
 import hashlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from threading import Lock
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, Protocol
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 
 from fumehood.errors import UsageError
 from fumehood.records import Call, Phase, Record
-from fumehood.text import json_document
+from fumehood.text import json_document, plain
 
 LONGEST_LINE: Final = 16 * 1024 * 1024
 """Bytes. Prompts and answers are far shorter."""
+LARGEST_FILE: Final = 1024 * 1024 * 1024
+"""Bytes of a transcript that are read."""
 
 
 End = Literal["answered", "retried", "failed", "budget"]
@@ -78,7 +81,44 @@ class Line(Record):
         )
 
 
-class Transcript:
+class Pages(Protocol):
+    """Where lines go."""
+
+    @property
+    def following(self) -> int:
+        """Number of the next line."""
+        ...
+
+    def append(self, line: bytes) -> None:
+        """Add one line, which has no end yet."""
+        ...
+
+
+class LoosePages(Pages):
+    """Lines that are kept in memory until there is a transcript to add them to."""
+
+    def __init__(self) -> None:
+        self._lines: list[bytes] = []
+        self._bound: Transcript | None = None
+
+    @property
+    def following(self) -> int:
+        return len(self._lines) + 1 if self._bound is None else self._bound.following
+
+    def append(self, line: bytes) -> None:
+        if self._bound is None:
+            self._lines.append(line)
+        else:
+            self._bound.append(line)
+
+    def bind(self, transcript: "Transcript") -> None:
+        """From here on, and for what came before, ``transcript`` is where lines go."""
+        for line in self._lines:
+            transcript.append(line)
+        self._lines, self._bound = [], transcript
+
+
+class Transcript(Pages):
     """The file at ``path``, to which lines are added. What a killed process left unfinished at its end is cut off."""
 
     def __init__(self, path: Path) -> None:
@@ -119,3 +159,43 @@ class Transcript:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def lines(path: Path) -> Iterator[tuple[Line, bytes]]:
+    """Every line, parsed and as it stands there. Raises UsageError at the first that is wrong, naming it."""
+    try:
+        with path.open("rb") as file:
+            if not path.is_file() or path.stat().st_size > LARGEST_FILE:
+                raise UsageError(f"{_shown(path)} is no transcript: it is too large, or no file", "give logs/llm.jsonl")
+            number = 0
+            while written := file.readline(LONGEST_LINE + 1):
+                number += 1
+                yield _line(written, number, path), written.removesuffix(b"\n")
+    except OSError as error:
+        raise UsageError(
+            f"the transcript {_shown(path)} cannot be read: {error.strerror}", "give a run's logs/llm.jsonl"
+        ) from error
+
+
+def _line(written: bytes, number: int, path: Path) -> Line:
+    try:
+        if len(written) > LONGEST_LINE:
+            raise _wrong(path, number, f"is longer than {LONGEST_LINE} bytes")
+        line = Line.model_validate_json(written)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        where = ".".join(map(str, first["loc"]))
+        raise _wrong(path, number, f"is no call: {where + ': ' if where else ''}{first['msg']}") from None
+    if line.number != number:
+        raise _wrong(path, number, f"says that it is call {line.number}")
+    return line
+
+
+def _wrong(path: Path, number: int, what: str) -> UsageError:
+    return UsageError(
+        f"line {number} of the transcript {_shown(path)} {plain(what, 200)}", "give a run's logs/llm.jsonl"
+    )
+
+
+def _shown(path: Path) -> str:
+    return plain(str(path), 200)

@@ -43,6 +43,18 @@ class Goal(Record):
     """Longest wall time of a winner's train rooms, in seconds, each for itself; None is no limit."""
 
 
+class GoalDraft(Record):
+    """What a goal's text says. ``metric`` None: not said. ``percent``: the target was written with a percent sign."""
+
+    text: str
+    metric: str | None = None
+    target: float | None = None
+    percent: bool = False
+    data: str | None = None
+    max_parameters: int | None = None
+    max_train_s: float | None = None
+
+
 class Dataset(Record):
     """A prepared data set: what it is, and digests of every array. The arrays lie in the run's ``sealed/``."""
 

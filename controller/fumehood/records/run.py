@@ -11,6 +11,7 @@ from fumehood.records.core import (
     Dataset,
     Envelope,
     Goal,
+    GoalDraft,
     Iteration,
     Record,
     Score,
@@ -21,12 +22,34 @@ from fumehood.records.insight import Recollection, Remembered
 from fumehood_shared import caps
 
 
+class LlmSettings(Record):
+    """What a journal may say about who is asked. No key is in it."""
+
+    model: str
+    """Full name: ``provider/name``."""
+    base_url: str | None = None
+    """None where only LiteLLM knows the provider's address."""
+    fallback_model: str | None = None
+    """Full name of who is asked where the first does not answer."""
+    fallback_base_url: str | None = None
+    timeout_s: Annotated[float, Field(gt=0)] = 300.0
+    """Of one try, from its first byte to its last."""
+    max_retries: Annotated[int, Field(ge=0, le=20)] = 4
+    """More tries of one question, where a server was busy or could not be reached."""
+    budget_usd: Annotated[float, Field(gt=0)] | None = None
+    """None is no limit."""
+    budget_tokens: Annotated[int, Field(gt=0)] | None = None
+    """Of questions and answers together; None is no limit."""
+
+
 class RunSettings(Record):
     """What the user asked for, as resolved at the start; a resumed run uses these and no others."""
 
     name: str
     goal: Goal
     """Provisional until the data are prepared: only then the task, and with it the metric, is known."""
+    draft: GoalDraft | None = None
+    """What was read in the goal's text; None in journals of versions that read it again."""
     metric: str | None = None
     """As asked for beside the goal's text; wins over it."""
     target: float | None = None
@@ -46,10 +69,8 @@ class RunSettings(Record):
     budget_minutes: float | None = None
     timeout_s: float | None = None
     """Wall time of one train room, where it is tighter than the policy's; None leaves the policy's."""
-    budget_usd: float | None = None
-    """What questions to language models may cost in all."""
-    budget_tokens: int | None = None
-    """Of questions and answers together."""
+    llm: LlmSettings | None = None
+    """Who plans and writes where ``planner`` is llm; None for a search."""
     max_repairs: Annotated[int, Field(ge=0)] = 3
     """How many times in a row a language model may try to repair a candidate."""
     memory: str | None = None

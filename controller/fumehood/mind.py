@@ -1,0 +1,143 @@
+"""The language model of a run, opened before there is a run, because it may help to read the goal.
+
+Every question is on record: in the transcript under the run's ``logs/``, and, as what it cost, in the journal. What is
+asked before there is a run is kept in memory and goes there once there is one.
+"""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from fumehood import floor
+from fumehood.assembly.author import Author
+from fumehood.assembly.language import LanguageAuthor, TrainRoom
+from fumehood.errors import UsageError
+from fumehood.llm import library
+from fumehood.llm.client import Client
+from fumehood.llm.ledger import Ledger
+from fumehood.llm.model import LanguageModel
+from fumehood.llm.replay import Replay
+from fumehood.llm.settings import Keys
+from fumehood.llm.transcript import LoosePages, Transcript, lines
+from fumehood.planning import phases
+from fumehood.planning.language import LanguagePlanner
+from fumehood.planning.protocol import Planner
+from fumehood.recorder import Recorder
+from fumehood.records import Call, Iteration, LlmSettings, Phase
+
+TRANSCRIPT = "llm.jsonl"
+
+
+@dataclass(frozen=True)
+class Asking:
+    """Who is asked: by its settings and with its keys, or ``replay``, a transcript that answers in its place."""
+
+    settings: LlmSettings
+    keys: Keys
+    replay: Path | None = None
+
+
+class Mind:
+    """``spent``: what an earlier process asked for the same run."""
+
+    def __init__(
+        self, asking: Asking, spent: Sequence[Call] = (), environment: Mapping[str, str] | None = None
+    ) -> None:
+        environment = os.environ if environment is None else environment
+        self._asking = asking
+        self._bounds = floor.llm(floor.read(environment))
+        self._pages = LoosePages()
+        self._calls: list[Call] = []
+        self._record: Recorder | None = None
+        self._spent = list(spent)
+        self._replay: Replay | None = None
+        if asking.replay is not None:
+            self._replay = Replay(asking.replay, self._note, self._pages, skip=len(spent))
+            self.model: LanguageModel = self._replay
+        else:
+            library.load_ahead()
+            self.model = Client(
+                asking.settings,
+                asking.keys,
+                self._pages,
+                Ledger(asking.settings.budget_usd, asking.settings.budget_tokens, spent),
+                self._note,
+                environment=environment,
+                permits=self._bounds.permits,
+            )
+
+    @property
+    def settings(self) -> LlmSettings:
+        """As the journal may hold them; of a replay, the model that answered then."""
+        return self._asking.settings.model_copy(update={"model": self.model.name})
+
+    @property
+    def differing(self) -> int:
+        """Questions of a replay that were put in other words than then."""
+        return self._replay.differing if self._replay else 0
+
+    def join(self, record: Recorder) -> tuple[Planner, Author]:
+        """Plan and write for the run of ``record`` from here on.
+
+        What was asked before goes into its transcript and journal; so does what a killed process had asked, and not
+        noted.
+        """
+        path = record.directory.logs / TRANSCRIPT
+        for written in _unnoted(path, len(record.run.calls)):
+            record.note("asked", call=written)
+        self._pages.bind(Transcript(path))
+        self._record = record
+        for call in self._calls:
+            record.note("asked", call=call)
+        self._calls = []
+        settings, room = record.run.settings, TrainRoom.of(record.run.settings, record.policy.train)
+
+        def source(number: int) -> str:
+            return (record.directory.iteration(number) / "model.py").read_text(encoding="utf-8")
+
+        def phase(history: Sequence[Iteration]) -> Phase:
+            return phases.phase(history, settings.max_iterations)
+
+        planner = LanguagePlanner(
+            self.model,
+            room=room,
+            max_iterations=settings.max_iterations,
+            parallel=settings.parallel,
+            max_repairs=settings.max_repairs,
+            sources=source,
+            budget=self._left,
+            tell_names=self._bounds.send_names,
+        )
+        author = LanguageAuthor(self.model, room=room, sources=source, phase=phase, tell_names=self._bounds.send_names)
+        return planner, author
+
+    def _note(self, call: Call) -> None:
+        self._spent.append(call)
+        if self._record is None:
+            self._calls.append(call)
+        else:
+            self._record.note("asked", call=call)
+
+    def _left(self) -> str:
+        """What is left of the budgets, in words without any time, so that a replay asks the same."""
+        settings, left = self._asking.settings, []
+        tokens = sum(call.prompt_tokens + call.completion_tokens for call in self._spent)
+        prices = [call.cost_usd for call in self._spent]
+        if settings.budget_tokens is not None:
+            left.append(f"{max(0, settings.budget_tokens - tokens):,} of {settings.budget_tokens:,} tokens")
+        if settings.budget_usd is not None and None not in prices:
+            usd = settings.budget_usd - sum(price or 0.0 for price in prices)
+            left.append(f"${max(0.0, usd):.2f} of ${settings.budget_usd:.2f}")
+        return " and ".join(left)
+
+
+def _unnoted(path: Path, noted: int) -> list[Call]:
+    """Calls that the transcript at ``path`` has beyond the first ``noted``; an unfinished last line is none."""
+    if not path.exists():
+        return []
+    Transcript(path).close()  # cuts off what a killed process left unfinished
+    found = [line.call(written) for line, written in lines(path)]
+    if len(found) < noted:
+        raise UsageError(f"the transcript {path} has fewer lines than the journal knows of", "take it from a backup")
+    return found[noted:]

@@ -1,0 +1,175 @@
+"""``make bench-memory``: does memory save iterations and failures? A table on standard error, JSON on standard output.
+
+    python -m bench.memory [--tasks digits-400,rings-4] [--seeds 0,1,2] [--iterations 10]
+
+First every task is searched once without memory, with a seed of its own: that fills the memory, and says what a search
+of that length reaches on each. Then, for every task and seed, two searches: one without memory, one with what the
+searches on all *other* tasks found out. The target is what the first search reached, less its standard error. Real
+rooms under a policy with little time and memory (``policy.toml``), the built-in planner, one training seed.
+"""
+
+import json
+import os
+import sys
+import time
+from argparse import ArgumentParser, Namespace
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Final
+
+from bench.commands import used
+from bench.memory import speed
+from bench.memory.summary import Pair, Search, summary
+from bench.memory.tasks import TASKS, Task
+
+FIRST_SEED: Final = 1000
+"""Of the searches that fill the memory; no pair has it."""
+_POLICY: Final = Path(__file__).with_name("policy.toml")
+_HALF_WIDTH: Final = 1.96
+
+
+def main() -> int:
+    asked = _arguments()
+    began = time.monotonic()
+    with TemporaryDirectory(prefix="fumehood-memory-") as folder:
+        bench = Bench(Path(folder), asked.iterations)
+        firsts = {}
+        for name in asked.tasks:
+            firsts[name] = bench.search(TASKS[name], FIRST_SEED, None, keep=True)
+            _say(f"{name}, to fill the memory: {_shown(firsts[name])}")
+        for name in asked.tasks:
+            bench.fill(name, [other for other in asked.tasks if other != name])
+        pairs = []
+        for seed in asked.seeds:
+            for name in asked.tasks:
+                pairs.append(_pair(bench, name, seed, firsts))
+                _say(_row(pairs[-1]))
+        document = {
+            "schema_version": 1,
+            **summary(pairs),
+            **speed.measured(Path(folder) / "speed"),
+            "iterations": asked.iterations,
+            "wall_s": round(time.monotonic() - began, 1),
+        }
+    print(json.dumps(document, indent=2))
+    return 0
+
+
+class Bench:
+    """Searches as a user starts them, in a folder of their own, with a seal ledger of their own."""
+
+    def __init__(self, folder: Path, iterations: int) -> None:
+        self._folder, self._iterations = folder, iterations
+        self._environment = {**os.environ, "XDG_STATE_HOME": str(folder / "state")}
+        self._environment.pop("FUMEHOOD_MEMORY", None)
+        self._data: dict[str, str] = {}
+        self._standard_errors: dict[str, float] = {}
+        (folder / "data").mkdir()
+
+    def search(self, task: Task, seed: int, namespace: str | None, *, keep: bool = False) -> Search:
+        """``namespace``: of the memory that is looked into; None is without memory."""
+        spec = self._data.get(task.name) or task.data(self._folder / "data")
+        self._data[task.name] = spec
+        where = self._folder / (f"first-{task.name}" if keep else "run")
+        memory = (
+            ["--no-memory"] if namespace is None else ["--memory-db", str(self._db), "--memory-namespace", namespace]
+        )
+        options = ["--planner", "search", "--num-seeds", "1", "--max-iterations", str(self._iterations)]
+        options += ["--seed", str(seed), "--policy", str(_POLICY), "--workdir", str(where), *task.options, *memory]
+        told = json.loads(
+            used(["run", "--json", "--goal", task.goal, "--data", spec, *options], self._environment).stdout
+        )
+        if not keep:
+            _remove(where)
+        return _search(told)
+
+    def standard_error(self, name: str) -> float:
+        """Of the best score of the first search."""
+        registry = json.loads((self._folder / f"first-{name}" / "experiments" / "registry.json").read_text())
+        scores = [one["score"] for one in registry["run"]["iterations"] if one["score"]]
+        metrics = [score["metrics"][score["metric"]] for score in scores]
+        best = max(metrics, key=lambda metric: metric["mean"])
+        interval = best["interval"]
+        return (interval["high"] - interval["low"]) / 2 / _HALF_WIDTH if interval else 0.0
+
+    def fill(self, name: str, others: Sequence[str]) -> None:
+        """Give the memory that ``name`` is searched with what the first searches on ``others`` found out."""
+        for other in others:
+            lines = self._distilled(other)
+            used(["memory", "import", str(lines), "--memory-db", str(self._db), "--memory-namespace", name])
+
+    def _distilled(self, name: str) -> Path:
+        """The insights of a search that was made without memory, as a file to import."""
+        from fumehood.journal import fold, lines
+        from fumehood.memory.distill import distill
+        from fumehood.memory.rows import to_line
+
+        file = self._folder / f"first-{name}" / "insights.jsonl"
+        if not file.exists():
+            run = fold(lines(self._folder / f"first-{name}" / "journal.jsonl")).run
+            file.write_text("".join(map(to_line, distill(run))))
+        return file
+
+    @property
+    def _db(self) -> Path:
+        return self._folder / "memory.db"
+
+
+def _pair(bench: Bench, name: str, seed: int, firsts: Mapping[str, Search]) -> Pair:
+    """With and without, the one that comes first changing from seed to seed."""
+    arms = [None, name] if seed % 2 == 0 else [name, None]
+    found = {arm: bench.search(TASKS[name], seed, arm) for arm in arms}
+    known = frozenset(kind for other, first in firsts.items() if other != name for kind in first.failures if kind)
+    target = firsts[name].best - bench.standard_error(name)
+    return Pair(name, seed, target, found[None], found[name], known)
+
+
+def _search(told: Mapping[str, Any]) -> Search:
+    iterations = told["iterations"]
+    return Search(
+        scores=tuple(one["score"]["mean"] if one["score"] and not one["failure"] else None for one in iterations),
+        failures=tuple(one["failure"]["kind"] if one["failure"] else "" for one in iterations),
+    )
+
+
+def _row(pair: Pair) -> str:
+    before, after = pair.without, pair.with_memory
+    iterations = f"{before.reaches(pair.target):>2} -> {after.reaches(pair.target):>2}"
+    failures = f"{before.repeated(pair.known)} -> {after.repeated(pair.known)}"
+    best = f"{before.best:.3f} -> {after.best:.3f}"
+    where = f"{pair.task:>16}  seed {pair.seed:>2}  target {pair.target:.3f}"
+    return f"{where}  iterations {iterations}  failures {failures}  best {best}"
+
+
+def _shown(search: Search) -> str:
+    return " ".join(kind or f"{score:.3f}" for score, kind in zip(search.scores, search.failures, strict=True))
+
+
+def _remove(folder: Path) -> None:
+    import shutil
+
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _arguments() -> Namespace:
+    parser = ArgumentParser(prog="bench.memory", description=__doc__)
+    parser.add_argument("--tasks", type=_names, default=list(TASKS))
+    parser.add_argument("--seeds", type=lambda text: [int(one) for one in text.split(",")], default=[0, 1, 2])
+    parser.add_argument("--iterations", type=int, default=10)
+    return parser.parse_args()
+
+
+def _names(text: str) -> list[str]:
+    names = text.split(",")
+    if unknown := [name for name in names if name not in TASKS]:
+        raise ValueError(f"no such task: {', '.join(unknown)}")
+    return names
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
