@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import hostile
+from assembly.sources import NET, OTHER, fenced
 from fakes.scripted_model import Answer, ScriptedModel
 from fumehood import text
 from fumehood.assembly.language import LanguageAuthor, TrainRoom
@@ -25,13 +26,7 @@ from report.factories import settings
 
 pytestmark = pytest.mark.unit
 
-NET = "from torch import nn\n\n\ndef build_model(input_shape, num_outputs):\n    return nn.Flatten()\n"
-OTHER = NET.replace("Flatten", "Identity")
 ROOM = TrainRoom(memory=6 * 2**30, cpus=8, wall_s=1800, device="cpu", seeds=3)
-
-
-def fenced(source: str, before: str = "", after: str = "") -> str:
-    return f"{before}```python\n{source}```\n{after}"
 
 
 def author(*answers: Answer, source: str = NET, tell_names: bool = True) -> tuple[LanguageAuthor, ScriptedModel]:

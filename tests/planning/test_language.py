@@ -19,6 +19,7 @@ from fumehood.planning.language.reply import Proposal, Proposals
 from fumehood.records import Dataset, Goal, Iteration, Phase, Plan, SeedResult
 from fumehood.records.insight import DataFingerprint, Insight, Kind, Recalled
 from fumehood_shared.messages import DataFacts, Recipe, WorkerReport
+from planning.answers import LAYERS, proposal, words
 from planning.histories import (
     ALL,
     DIGITS,
@@ -37,20 +38,6 @@ from quotations import ENDS, ORDER, marks, outside
 pytestmark = pytest.mark.unit
 
 ROOM = TrainRoom(memory=6 * 2**30, cpus=8, wall_s=1800, device="cpu", seeds=3)
-LAYERS = [{"type": "Flatten"}, {"type": "Linear", "out_features": 32}, {"type": "ReLU"}, {"type": "Linear"}]
-
-
-def proposal(action: str = "propose", width: int = 32, **fields: Any) -> dict[str, Any]:
-    """An answer with layers; ``width`` tells them apart."""
-    layers = [{**layer, "out_features": width} if layer.get("out_features") else layer for layer in LAYERS]
-    config = {"class_name": "Net", "layers": layers}
-    return {"action": action, "reason": "It may help.", "title": f"Width {width}", "family": "mlp",
-            "model_config": config} | fields  # fmt: skip
-
-
-def words(action: str = "propose", **fields: Any) -> dict[str, Any]:
-    """An answer in words."""
-    return {"action": action, "reason": "r", "title": "t", "family": "CNN", "design": "two branches"} | fields
 
 
 def planner(
