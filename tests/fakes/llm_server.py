@@ -125,8 +125,8 @@ class Server:
 
 
 @contextmanager
-def scripted(steps: Sequence[Step], models: Sequence[str] = ("gpt-oss:20b",)) -> Iterator[Server]:
-    """Plays ``steps`` on a port of its own."""
+def scripted(steps: Sequence[Step], models: Sequence[str] = ("gpt-oss:20b",), port: int = 0) -> Iterator[Server]:
+    """Plays ``steps`` on ``port``; 0 is one that is free."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -146,7 +146,7 @@ def scripted(steps: Sequence[Step], models: Sequence[str] = ("gpt-oss:20b",)) ->
         def handle_error(self, request: Any, client_address: Any) -> None:
             return  # a client that gave up is what many scripts are about
 
-    with Quiet(("127.0.0.1", 0), Handler) as http:
+    with Quiet(("127.0.0.1", port), Handler) as http:
         server = Server(f"http://127.0.0.1:{http.server_port}", steps, models)
         thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()

@@ -14,9 +14,9 @@ from fumehood.llm import library
 from fumehood.llm.client import Client
 from fumehood.llm.ledger import Ledger
 from fumehood.llm.model import Message, Question
-from fumehood.llm.settings import Keys, LlmSettings
+from fumehood.llm.settings import Keys
 from fumehood.llm.transcript import Transcript
-from fumehood.records import Call, Phase, Record
+from fumehood.records import Call, LlmSettings, Phase, Record
 
 Structured = Literal["schema", "parsed", "no"]
 """Held to a JSON schema by its server; read from what the model writes; not usable."""

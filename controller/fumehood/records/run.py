@@ -71,6 +71,8 @@ class RunSettings(Record):
     """Wall time of one train room, where it is tighter than the policy's; None leaves the policy's."""
     llm: LlmSettings | None = None
     """Who plans and writes where ``planner`` is llm; None for a search."""
+    llm_replay: bool = False
+    """Whether its answers are those of a transcript."""
     max_repairs: Annotated[int, Field(ge=0)] = 3
     """How many times in a row a language model may try to repair a candidate."""
     memory: str | None = None
