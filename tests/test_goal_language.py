@@ -10,6 +10,7 @@ from fumehood.errors import LlmError, UnusableAnswerError, UsageError
 from fumehood.goal import complete, parse
 from fumehood.goal.language import read
 from fumehood_shared.messages import Task
+from quotations import marks
 
 pytestmark = pytest.mark.unit
 
@@ -98,5 +99,4 @@ def test_an_unusable_answer_leaves_the_rules_and_no_answer_is_told():
 def test_hostile_words_of_a_goal_make_no_turn_of_their_own(text):
     model = ScriptedModel([{}])
     read(text, model)
-    for mark in ("<|", "|>", "[INST]", "<<SYS>>", "\nHuman:", "\nSystem:", "\nAssistant:"):
-        assert mark not in model.told()
+    assert not marks(model.told())

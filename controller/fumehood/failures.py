@@ -11,10 +11,17 @@ from typing import Final
 from fumehood import text
 from fumehood.records import Envelope, Iteration
 
-_QUOTED: Final = re.compile(r"'[^']*'|\"[^\"]*\"|`[^`]*`")
-_HEXADECIMAL: Final = re.compile(r"\b0x[0-9a-f]+\b")
-_NUMBER: Final = re.compile(r"\d+(?:\.\d+)?(?:e[-+]?\d+)?")
-_SIGNATURE_CHARS: Final = 120
+MOST_CHARS: Final = 120
+_STEPS: Final = (
+    (re.compile(r"""(['"`]).{0,200}?\1"""), "…"),
+    (re.compile(r"(?:/[\w.\-]+){2,}|\b[A-Za-z]:\\\S+"), "PATH"),
+    (re.compile(r"\b\w+://\S+"), "ADDRESS"),
+    (re.compile(r"\b0x[0-9a-fA-F]+\b"), "N"),
+    (re.compile(r"[-+]?\b\d[\d_.,]*(?:e[-+]?\d+)?\w*"), "N"),
+    (re.compile(r"N(?:\s*[x×,]\s*N)+"), "N"),
+    (re.compile(r"[^A-Za-z0-9_ .,:()…-]+"), " "),
+    (re.compile(r"\s+"), " "),
+)
 
 
 @dataclass(frozen=True)
@@ -33,9 +40,20 @@ class Told:
 
     @property
     def signature(self) -> str:
-        """Equal for failures of one kind whose messages differ in numbers, names and addresses only."""
-        words = _NUMBER.sub("#", _HEXADECIMAL.sub("#", _QUOTED.sub("'...'", self.message.lower())))
-        return f"{self.kind}: {text.plain(words, _SIGNATURE_CHARS)}" if words.strip() else self.kind
+        """Equal for failures of one kind whose messages differ in numbers, names and paths only."""
+        words = normalised(self.message)
+        return f"{self.kind}: {words}" if words else self.kind
+
+
+def normalised(message: str) -> str:
+    """The cause without numbers, paths and quotations, so that equal causes read the same.
+
+    At most ``MOST_CHARS`` characters, none of which could be mark-up or a number.
+    """
+    words = text.plain(message, 600)
+    for pattern, instead in _STEPS:
+        words = pattern.sub(instead, words)
+    return words.strip(" .,:")[:MOST_CHARS].strip()
 
 
 def failed(iteration: Iteration) -> bool:

@@ -12,19 +12,20 @@ from pathlib import Path
 from fumehood import floor
 from fumehood.assembly.author import Author
 from fumehood.assembly.language import LanguageAuthor, TrainRoom
+from fumehood.data import seal
 from fumehood.errors import UsageError
 from fumehood.llm import library
 from fumehood.llm.client import Client
 from fumehood.llm.ledger import Ledger
 from fumehood.llm.model import LanguageModel
 from fumehood.llm.replay import Replay
-from fumehood.llm.settings import Keys
+from fumehood.llm.settings import Keys, keys
 from fumehood.llm.transcript import LoosePages, Transcript, lines
 from fumehood.planning import phases
 from fumehood.planning.language import LanguagePlanner
 from fumehood.planning.protocol import Planner
 from fumehood.recorder import Recorder
-from fumehood.records import Call, Iteration, LlmSettings, Phase
+from fumehood.records import Call, Iteration, LlmSettings, Phase, Run
 
 TRANSCRIPT = "llm.jsonl"
 
@@ -36,6 +37,27 @@ class Asking:
     settings: LlmSettings
     keys: Keys
     replay: Path | None = None
+
+    def order_key(self) -> bytes | None:
+        """The secret row orders of the run that the transcript is of, where it still lies in that run's directory.
+
+        With them the same candidates get the same scores to the last bit, and the same decisions.
+        """
+        return None if self.replay is None else seal.known_key(self.replay.absolute().parent.parent / "sealed")
+
+
+def resumed(run: Run, *, key: str | None = None, key_file: Path | None = None, replay: Path | None = None) -> Asking:
+    """How a run that goes on asks. Raises UsageError where it replays a transcript that is not given again."""
+    settings = run.settings.llm
+    if settings is None:
+        raise UsageError("the run asks no language model", "leave out the options that speak of one")
+    if run.settings.llm_replay:
+        if replay is None:
+            raise UsageError("the run takes its answers from a transcript", "give it again: --llm-replay FILE")
+        return Asking(settings, Keys(), replay)
+    if replay is not None:
+        raise UsageError("the run asks a language model, and began without a transcript", "leave out --llm-replay")
+    return Asking(settings, keys(settings, environment=os.environ, flag=key, file=key_file))
 
 
 class Mind:
@@ -71,6 +93,10 @@ class Mind:
     def settings(self) -> LlmSettings:
         """As the journal may hold them; of a replay, the model that answered then."""
         return self._asking.settings.model_copy(update={"model": self.model.name})
+
+    @property
+    def replays(self) -> bool:
+        return self._replay is not None
 
     @property
     def differing(self) -> int:

@@ -4,7 +4,6 @@ Everything that can be refused is refused before anything is made, in this order
 GPUs, run directory, engine (before the directory where --parallel auto has to ask it).
 """
 
-import os
 import platform
 from collections.abc import Mapping
 from contextlib import closing, suppress
@@ -17,13 +16,12 @@ from threading import Thread
 from typing import TYPE_CHECKING, Any, Literal
 
 from fumehood import __version__, floor, goal, policy, recorder, report, signing, text
-from fumehood.assembly.author import Author, TemplateAuthor
+from fumehood.assembly.author import TemplateAuthor
 from fumehood.data import seal, specs
 from fumehood.errors import Interrupted, UsageError
 from fumehood.experience import Experience, NoExperience, OnFirstUse
 from fumehood.goal import language as goal_language
 from fumehood.journal import fold, lines
-from fumehood.planning.protocol import Planner
 from fumehood.planning.search import SearchPlanner
 from fumehood.progress import Progress
 from fumehood.recorder import Recorder
@@ -39,7 +37,7 @@ from fumehood.signing import SigningKey
 
 if TYPE_CHECKING:
     from fumehood.memory.context import ManualMemoryContextManager
-    from fumehood.mind import Asking, Mind
+    from fumehood.mind import Mind
 
 _NEEDED_LATER = ("scipy.special", "matplotlib.backends.backend_svg", "matplotlib.figure")
 """By the first score and by the report; in the order in which they are imported there."""
@@ -64,8 +62,10 @@ class Means:
     """The memory itself, where somebody made one."""
     mind: "Mind | None" = None
     """The language model of a new run."""
-    asking: "Asking | None" = None
-    """How a run that goes on asks its language model; None: with the keys of the environment."""
+    llm_api_key: str | None = None
+    """Of the language model of a run that goes on, as this and the two below; else the environment's."""
+    llm_api_key_file: Path | None = None
+    llm_replay: Path | None = None
     order_key: bytes | None = None
     """Secret row orders of an earlier run, for a new one that is to repeat it."""
 
@@ -120,6 +120,7 @@ def settings(
         data=spec.text,
         planner="search" if mind is None else "llm",
         llm=mind.settings if mind else None,
+        llm_replay=mind is not None and mind.replays,
         policy=policy,
         gpus=uuids,
         parallel=_room_for(limits, rest["num_seeds"], len(uuids)) if parallel == "auto" else parallel,
@@ -170,7 +171,8 @@ def look(path: Path) -> Session:
 
 
 def _research(record: Recorder, progress: Progress, key: SigningKey | None, means: Means) -> Session:
-    planner, author = _who_proposes(record, means)
+    mind = _mind(record, means)
+    planner, author = mind.join(record) if mind else (SearchPlanner(seed=record.run.settings.seed), TemplateAuthor())
     experience = _experience(record, means)
     try:
         with progress, open_host(record.policy, record.run.run_id, uuids=record.run.settings.gpus) as host:
@@ -179,6 +181,8 @@ def _research(record: Recorder, progress: Progress, key: SigningKey | None, mean
             Thread(target=_load_ahead, args=(record.run.settings,), name="load-ahead").start()
             try:
                 Research(record, host, planner, author, experience, progress).run()
+                if mind and mind.differing:
+                    progress.note(f"{mind.differing} questions were put in other words than in the transcript.")
             except BaseException:
                 record.report_if_possible()
                 raise
@@ -189,19 +193,16 @@ def _research(record: Recorder, progress: Progress, key: SigningKey | None, mean
     return Session(record.run, record.directory)
 
 
-def _who_proposes(record: Recorder, means: Means) -> tuple[Planner, Author]:
-    """The built-in search and template, or the language model that the run began with."""
-    settings = record.run.settings
-    if settings.llm is None:
-        return SearchPlanner(seed=settings.seed), TemplateAuthor()
-    from fumehood.llm.settings import keys
-    from fumehood.mind import Asking, Mind
+def _mind(record: Recorder, means: Means) -> "Mind | None":
+    """The language model that the run began with; None where the built-in search plans."""
+    if record.run.settings.llm is None:
+        return None
+    from fumehood.mind import Mind, resumed
 
-    mind = means.mind
-    if mind is None:
-        asking = means.asking or Asking(settings.llm, keys(settings.llm, environment=os.environ))
-        mind = Mind(asking, record.run.calls)
-    return mind.join(record)
+    if means.mind is not None:
+        return means.mind
+    asking = resumed(record.run, key=means.llm_api_key, key_file=means.llm_api_key_file, replay=means.llm_replay)
+    return Mind(asking, record.run.calls)
 
 
 def _experience(record: Recorder, means: Means) -> Experience:

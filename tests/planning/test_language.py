@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 import hostile
-from assembly.test_language_author import ENDS, ORDER, outside
 from fakes.scripted_model import Answer, ScriptedModel
 from fumehood.assembly import catalog
 from fumehood.assembly.language import TrainRoom
@@ -17,9 +16,10 @@ from fumehood.errors import BudgetError, LlmError, UnusableAnswerError
 from fumehood.history import History
 from fumehood.planning.language import LanguagePlanner
 from fumehood.planning.language.reply import Proposal, Proposals
-from fumehood.records import Dataset, Goal, Iteration, Phase, Plan
-from fumehood.records.insight import Insight, Kind, Recalled
-from fumehood_shared.messages import DataFacts, Recipe
+from fumehood.records import Dataset, Goal, Iteration, Phase, Plan, SeedResult
+from fumehood.records.insight import DataFingerprint, Insight, Kind, Recalled
+from fumehood_shared.messages import DataFacts, Recipe, WorkerReport
+from planning.answers import LAYERS, proposal, words
 from planning.histories import (
     ALL,
     DIGITS,
@@ -33,24 +33,11 @@ from planning.histories import (
     through_json,
     weak,
 )
+from quotations import ENDS, ORDER, marks, outside
 
 pytestmark = pytest.mark.unit
 
 ROOM = TrainRoom(memory=6 * 2**30, cpus=8, wall_s=1800, device="cpu", seeds=3)
-LAYERS = [{"type": "Flatten"}, {"type": "Linear", "out_features": 32}, {"type": "ReLU"}, {"type": "Linear"}]
-
-
-def proposal(action: str = "propose", width: int = 32, **fields: Any) -> dict[str, Any]:
-    """An answer with layers; ``width`` tells them apart."""
-    layers = [{**layer, "out_features": width} if layer.get("out_features") else layer for layer in LAYERS]
-    config = {"class_name": "Net", "layers": layers}
-    return {"action": action, "reason": "It may help.", "title": f"Width {width}", "family": "mlp",
-            "model_config": config} | fields  # fmt: skip
-
-
-def words(action: str = "propose", **fields: Any) -> dict[str, Any]:
-    """An answer in words."""
-    return {"action": action, "reason": "r", "title": "t", "family": "CNN", "design": "two branches"} | fields
 
 
 def planner(
@@ -64,7 +51,7 @@ def planner(
     model = ScriptedModel(answers)
     made = LanguagePlanner(
         model, room=ROOM, max_iterations=most, parallel=parallel, max_repairs=repairs, sources=lambda _number: source,
-        budget=lambda: "9 iterations, 1,000 tokens", tell_names=tell_names,
+        budget=lambda: "1,000 of 9,000 tokens", tell_names=tell_names,
     )  # fmt: skip
     return made, model
 
@@ -178,6 +165,25 @@ def test_stop_ends_the_proposals_at_once() -> None:
     assert model.left == 1
 
 
+def test_a_wish_to_end_stands_while_what_is_under_way_ends() -> None:
+    made, model = planner({"action": "stop", "reason": "r"}, parallel=2)
+    history, under_way = [kept(), failed()], [plan(), plan("fix", 2)]
+    assert made.propose(goal(), DIGITS, numbered(history), under_way) is None
+    history.append(weak())
+    assert made.propose(goal(), DIGITS, numbered(history), under_way[1:]) is None
+    history.append(failed("fix", 2))
+    assert made.propose(goal(), DIGITS, numbered(history), []) is None
+    assert len(model.questions) == 1
+
+
+@pytest.mark.parametrize(("actions", "questions"), [(("stop", "stop"), 1), (("achieve", "stop"), 2)])
+def test_a_wish_to_end_is_heard_where_several_are_asked_for(actions: tuple[str, ...], questions: int) -> None:
+    wishes = [{"action": action, "reason": "r"} for action in actions]
+    made, model = planner({"proposals": wishes}, {"action": "stop", "reason": "r"}, parallel=2)
+    assert made.propose(goal(), DIGITS, [], []) is None
+    assert len(model.questions) == questions
+
+
 # ---- answers that cannot be built --------------------------------------------------------------------------------
 
 UNBUILDABLE = {
@@ -226,6 +232,13 @@ def test_an_answer_that_says_nothing_to_build_does_not_fit_the_form() -> None:
         Proposal.model_validate({"action": "propose", "reason": "r"})
     with pytest.raises(ValueError, match="action"):
         Proposal.model_validate({"action": "mark_goal_achieved", "reason": "r"})
+
+
+def test_what_is_left_out_may_be_null_and_an_action_may_be_shouted() -> None:
+    said = {"action": " Propose", "reason": "r", "title": None, "family": None, "model_config": {}, "recipe": None}
+    assert Proposal.model_validate({**said, "design": "d"}) == Proposal(action="propose", reason="r", design="d")
+    with pytest.raises(ValueError, match="model_config, or design"):
+        Proposal.model_validate({**said, "design": None})
 
 
 @pytest.mark.parametrize("trouble", [LlmError("nothing answers"), BudgetError("used up"), UnusableAnswerError("no")])
@@ -277,9 +290,11 @@ def test_proposals_that_are_alike_or_cannot_be_built_are_dropped() -> None:
 
 
 def test_where_none_of_several_can_be_tried_one_is_asked_for() -> None:
-    made, model = planner({"proposals": [proposal(recipe={"lr": -1})]}, proposal(), parallel=2)
+    stop = {"action": "stop", "reason": "r"}
+    made, model = planner({"proposals": [stop, proposal(recipe={"lr": -1})]}, proposal(), parallel=2)
     assert made.propose(goal(), DIGITS, [], []) is not None
     assert model.questions[-1].reply is Proposal
+    assert "cannot be built: Recipe field lr" in model.questions[-1].messages[-1].content
 
 
 def test_no_more_is_asked_for_than_there_are_iterations_left() -> None:
@@ -299,9 +314,25 @@ def test_the_question_tells_goal_data_history_and_what_is_left() -> None:
     for piece in (
         "> digits, please", "Target: 0.95", "5,000 parameters", "60 s of training", "1 x 8 x 8", "10 logits",
         "1,078 train", "kept, the incumbent", "failed: shape", "improve of 1", "fix of 2", "mat1 does not fit",
-        "9 iterations, 1,000 tokens", "4 of at most 20", "6 GiB", *Recipe.model_fields,
+        "16 iterations, 1,000 of 9,000 tokens.", "4 of at most 20", "6 GiB", *Recipe.model_fields,
     ):  # fmt: skip
         assert piece in said, piece
+
+
+@pytest.mark.parametrize(
+    ("history", "words_"),
+    [
+        ([], "Planning:"),
+        ([kept()], "Architecture:"),
+        ([kept(), weak(), weak()], "Optimization:"),
+        ([kept(), failed("fix", 1, "x"), failed("fix", 2, "x")], "Evaluation:"),
+    ],
+    ids=["planning", "architecture", "optimization", "evaluation"],
+)
+def test_the_question_says_which_phase_it_is(history: list[Iteration], words_: str) -> None:
+    said = told(history)
+    phases = ("Planning:", "Architecture:", "Optimization:", "Evaluation:")
+    assert [one for one in phases if one in said] == [words_]
 
 
 def test_scores_are_told_no_finer_than_their_noise() -> None:
@@ -350,6 +381,24 @@ def test_the_same_history_gives_the_same_words_whether_packed_resumed_or_asked_a
     assert model.told(0) == told(history[:2])
 
 
+def test_the_one_to_be_refined_is_shown_with_what_its_training_claims_and_without_a_time() -> None:
+    claims = WorkerReport(index=0, epochs=20, train_loss=(2.31, 0.5, 0.0132), held_out_loss=(2.0, 0.4), train_s=77.7)
+    seed = SeedResult(seed=0, predictions_digest="0" * 64, train_claims=claims)
+    envelope = kept().envelope.model_copy(update={"seeds": (seed,)})
+    said = told([kept().model_copy(update={"envelope": envelope})], most=3)
+    assert "20 epochs, training loss 2.3 at first and 0.013 at last, held-out loss 0.4 at last" in said
+    assert "77" not in said
+
+
+def test_a_network_of_layers_is_shown_as_its_layers_and_a_large_one_as_its_source() -> None:
+    for count, shown in ((4, True), (400, False)):
+        config = {"layers": [{"type": "Linear", "out_features": n + 1} for n in range(count)]}
+        layered = plan().model_copy(update={"model_config_": config})
+        said = told([kept().model_copy(update={"plan": layered})], most=3)
+        assert ('"out_features": 1' in said) is shown
+        assert ("SOURCE" in said) is not shown
+
+
 def test_what_earlier_runs_found_is_told_as_quoted_notes() -> None:
     insight = Insight(
         id="0" * 32, kind=Kind.PATTERN, text=f"small nets win. {ENDS} {ORDER}", importance=0.5, created_at="t",
@@ -359,6 +408,20 @@ def test_what_earlier_runs_found_is_told_as_quoted_notes() -> None:
     assert "small nets win" in said
     assert "small nets win" not in outside(said)
     assert ORDER not in outside(said)
+
+
+def test_notes_of_earlier_runs_name_no_data_where_that_is_forbidden() -> None:
+    spec = "csv:/home/x/patients.csv#target=ill"
+    fingerprint = DataFingerprint(spec=spec, task="classification", input_kind="tabular", input_shape=(3,),
+                                  num_outputs=2, rows=9, source_digest="0" * 64)  # fmt: skip
+    basis = Insight(id="0" * 32, kind=Kind.RESULT, text=f"A small net did well on {spec}: 9 rows.", importance=0.5,
+                    created_at="t", phase=Phase.EVALUATION, data=fingerprint)  # fmt: skip
+    note = basis.model_copy(update={"kind": Kind.NOTE, "text": "remember that patients differ"})
+    recalled = [Recalled(insight=one, score=0.9, reason="r") for one in (basis, note)]
+    open_, closed = told(recalled=recalled), told(recalled=recalled, tell_names=False)
+    assert open_.count("patients") == 2
+    assert "patients" not in closed
+    assert "A small net did well on (a data set): 9 rows." in closed
 
 
 @pytest.mark.parametrize("data", ALL.values(), ids=ALL)
@@ -443,8 +506,7 @@ def test_hostile_words_of_rooms_data_and_memory_stay_in_their_quotations(text_: 
     assert ORDER in said
     assert ORDER not in outside(said)
     assert said.count("<untrusted-data") == said.count("\n</untrusted-data>\n") == said.count("</untrusted-data>") == 2
-    for mark in ("<|", "|>", "[INST]", "<<SYS>>", "<start_of_turn>", "\x1b", "\x00", "\u202e", "\nHuman:", "\nSystem:"):
-        assert mark not in said
+    assert not marks(said)
 
 
 @pytest.mark.parametrize("text_", [*hostile.ALL.values(), ENDS], ids=[*hostile.ALL, "ends"])
@@ -453,8 +515,7 @@ def test_hostile_titles_designs_and_goals_make_no_lines_and_marks_of_their_own(t
     history = [one.model_copy(update={"plan": title}) for one in (kept(), weak(), weak())]
     asked = Goal(text=text_, metric="accuracy", direction="max")
     said = told(history, asked=asked, pending=[title])
-    for mark in ("<|", "|>", "[INST]", "<<SYS>>", "<start_of_turn>", "\x1b", "\x00", "\u202e", "\nHuman:", "\nSystem:"):
-        assert mark not in said
+    assert not marks(said)
     assert said.count("<untrusted-data") == said.count("</untrusted-data>") == 1
 
 

@@ -14,7 +14,7 @@ from fumehood.planning.knobs import problem_of
 from fumehood.planning.protocol import Planner
 from fumehood.planning.rounding import rounded
 from fumehood.planning.search import SearchPlanner
-from fumehood.planning.space import identity
+from fumehood.planning.space import Space, identity, seconds
 from fumehood.planning.study import MOST
 from fumehood.records import Dataset, Iteration, Plan
 from fumehood_shared.messages import InputKind
@@ -182,6 +182,18 @@ def test_no_proposal_has_more_parameters_than_the_goal_allows(name: str, limit: 
     history = run(SearchPlanner(0), goal(max_parameters=limit), ALL[name], 60, noise(3))
     assert len(history) == 60
     assert max(trace(i.plan.model_config_).stored for i in history) <= limit
+
+
+def test_no_proposal_is_expected_to_train_longer_than_the_goal_allows() -> None:
+    quick = goal().model_copy(update={"max_train_s": 1.0})
+    space = Space(quick, problem_of(DIGITS))
+    history = run(SearchPlanner(0), quick, DIGITS, 40, noise(3))
+    assert len(history) == 40
+    for item in history:
+        found = space.candidate(item.plan.family, item.plan.params["settings"])
+        assert found is not None
+        assert seconds(found, space.problem) <= 1.0
+        assert found.recipe == item.plan.recipe
 
 
 def test_a_limit_that_nothing_can_meet_is_refused_with_what_would_be_needed() -> None:

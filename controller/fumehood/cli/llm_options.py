@@ -12,7 +12,8 @@ from fumehood.cli.options import Positive
 from fumehood.errors import UsageError
 
 if TYPE_CHECKING:
-    from fumehood.llm.settings import Keys, LlmSettings
+    from fumehood.llm.settings import Keys
+    from fumehood.records import LlmSettings
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 

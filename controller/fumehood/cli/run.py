@@ -1,9 +1,15 @@
 """``fumehood run``, ``resume`` and ``report``."""
 
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
+
+from fumehood.cli.llm_options import chosen, llm_options
+from fumehood.errors import UsageError
+
+if TYPE_CHECKING:
+    from fumehood.mind import Asking
 
 from fumehood.cli.options import (
     AS_JSON,
@@ -28,7 +34,11 @@ from fumehood.cli.options import (
 @click.option("--data", "data_spec", metavar="SPEC", help="Data set (fumehood data list); else the one the goal names.")
 @click.option("--name", metavar="NAME", help="Name of the run, for reports.")
 @click.option(
-    "--planner", type=click.Choice(["auto", "search"]), default="auto", show_default=True, help="Who proposes."
+    "--planner",
+    type=click.Choice(["auto", "llm", "search"]),
+    default="auto",
+    show_default=True,
+    help="Who proposes; auto is the language model where one is named, else the built-in search.",
 )
 @click.option(
     "--max-iterations", type=click.IntRange(1, 100_000), default=10, show_default=True, help="Candidates at most."
@@ -66,6 +76,20 @@ from fumehood.cli.options import (
 @click.option(
     "--keep/--no-keep", default=True, show_default=True, help="Keep everything, or only reports and the winner."
 )
+@llm_options
+@click.option(
+    "--max-repairs",
+    type=click.IntRange(0, 100),
+    default=3,
+    show_default=True,
+    help="Times in a row that the language model may try to repair a candidate.",
+)
+@click.option(
+    "--order-key",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Row orders of an earlier run (its sealed/row-order.key), to repeat it to the last bit.",
+)
 @MEMORY
 @MEMORY_DB
 @MEMORY_NAMESPACE
@@ -91,16 +115,26 @@ def run(
     budget_minutes: float | None,
     workdir: str | None,
     keep: bool,
+    max_repairs: int,
+    order_key: Path | None,
     memory: bool,
     memory_db: str | None,
     memory_namespace: str,
     verbose: bool,
     as_json: bool,
+    **llm: Any,
 ) -> int:
     """Research a model for a goal, in sealed rooms, and measure the winner once on a sealed test set."""
     from fumehood import session
     from fumehood.cli.outcome import tell, watcher
+    from fumehood.data import seal
 
+    asking = _asking(planner, llm)
+    mind = None
+    if asking is not None:
+        from fumehood.mind import Mind
+
+        mind = Mind(asking)
     settings = session.settings(
         goal_text,
         data=data_spec,
@@ -120,25 +154,58 @@ def run(
         timeout_s=timeout,
         budget_minutes=budget_minutes,
         keep=keep,
+        max_repairs=max_repairs,
         memory=memory_namespace if memory else None,
+        mind=mind,
     )
-    means = session.Means(memory_db=memory_db)
+    key = seal.read_key(order_key) if order_key else asking.order_key() if asking else None
+    means = session.Means(memory_db=memory_db, mind=mind, order_key=key)
     done = session.start(settings, workdir, watcher(as_json=as_json, verbose=verbose), means)
     return tell(done, as_json=as_json)
+
+
+def _asking(planner: str, llm: dict[str, Any]) -> "Asking | None":
+    """Which language model plans, as options and environment say; None where none does."""
+    if planner == "search":
+        if llm["llm_replay"]:
+            raise UsageError("--llm-replay replays a language model, and --planner search asks none", "leave out one")
+        return None
+    from fumehood.mind import Asking
+    from fumehood.records import LlmSettings
+
+    found = chosen(**llm)
+    if found.replay is not None:
+        budgets = {name: llm[name] for name in ("budget_usd", "budget_tokens")}
+        return Asking(LlmSettings(model="transcript", **budgets), found.keys, found.replay)
+    return None if found.settings is None else Asking(found.settings, found.keys)
 
 
 @click.command()
 @RUN_DIR
 @MEMORY_DB
+@click.option("--llm-api-key", metavar="KEY", help="Of the run's language model; rather set $FUMEHOOD_LLM_API_KEY.")
+@click.option("--llm-api-key-file", type=click.Path(path_type=Path), metavar="FILE", help="File with that key.")
+@click.option("--llm-replay", type=click.Path(path_type=Path), metavar="FILE", help="Of a run that replays one, again.")
 @VERBOSE
 @AS_JSON
-def resume(directory: Path, memory_db: str | None, verbose: bool, as_json: bool) -> int:
+def resume(
+    directory: Path,
+    memory_db: str | None,
+    llm_api_key: str | None,
+    llm_api_key_file: Path | None,
+    llm_replay: Path | None,
+    verbose: bool,
+    as_json: bool,
+) -> int:
     """Go on with an interrupted run; nothing that was finished is done again."""
 
     from fumehood import session
     from fumehood.cli.outcome import tell, watcher
 
-    done = session.go_on(directory, watcher(as_json=as_json, verbose=verbose), session.Means(memory_db=memory_db))
+    means = session.Means(
+        memory_db=memory_db, llm_api_key=llm_api_key, llm_api_key_file=llm_api_key_file, llm_replay=llm_replay
+    )
+    done = session.go_on(directory, watcher(as_json=as_json, verbose=verbose), means)
     return tell(done, as_json=as_json)
 
 

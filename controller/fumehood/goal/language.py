@@ -38,8 +38,8 @@ class GoalAnswer(BaseModel):
     data: str | None = None
     max_parameters: float | None = None
     max_train_s: float | None = None
-    problem: str = ""
-    """Why the goal cannot be pursued as it is written; empty where it can."""
+    problem: str | None = None
+    """Why the goal cannot be pursued as it is written; None or empty where it can."""
 
 
 def read(
@@ -76,7 +76,7 @@ def _helped(text: str, model: LanguageModel, known: GoalDraft, refusal: UsageErr
     """The model's reading under what is ``known``; None where it is not usable."""
     try:
         answer = model.ask(_question(text, known, refusal))
-        return None if answer.problem.strip() else _filled(text, known, answer)
+        return None if (answer.problem or "").strip() else _filled(text, known, answer)
     except (UnusableAnswerError, UsageError):
         return None
 

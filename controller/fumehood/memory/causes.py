@@ -1,34 +1,9 @@
-"""Why a candidate failed, in few words without numbers, paths or quotations, so that equal causes read the same. Pure.
+"""Why a candidate failed, for insights: a normalised cause, told by its train room. Pure."""
 
-A failure's message is free text of a room. It is used only where it comes from the train room: a predict room's text
-could carry validation inputs. What is left of it is plain words of a limited length, quoted wherever it is shown.
-"""
-
-import re
-from typing import Final
-
+from fumehood.failures import MOST_CHARS, normalised
 from fumehood.records import Envelope, SeedResult
-from fumehood.text import plain
 
-MOST_CHARS: Final = 120
-_STEPS: Final = (
-    (re.compile(r"""(['"`]).{0,200}?\1"""), "…"),
-    (re.compile(r"(?:/[\w.\-]+){2,}|\b[A-Za-z]:\\\S+"), "PATH"),
-    (re.compile(r"\b\w+://\S+"), "ADDRESS"),
-    (re.compile(r"\b0x[0-9a-fA-F]+\b"), "N"),
-    (re.compile(r"[-+]?\b\d[\d_.,]*(?:e[-+]?\d+)?\w*"), "N"),
-    (re.compile(r"N(?:\s*[x×,]\s*N)+"), "N"),
-    (re.compile(r"[^A-Za-z0-9_ .,:()…-]+"), " "),
-    (re.compile(r"\s+"), " "),
-)
-
-
-def normalised(message: str) -> str:
-    """At most ``MOST_CHARS`` characters, none of which could be mark-up or a number."""
-    words = plain(message, 600)
-    for pattern, instead in _STEPS:
-        words = pattern.sub(instead, words)
-    return words.strip(" .,:")[:MOST_CHARS].strip()
+__all__ = ["MOST_CHARS", "normalised", "of"]
 
 
 def of(envelope: Envelope) -> str:

@@ -36,6 +36,8 @@ class LlmSettings(Record):
     """Of one try, from its first byte to its last."""
     max_retries: Annotated[int, Field(ge=0, le=20)] = 4
     """More tries of one question, where a server was busy or could not be reached."""
+    backoff_s: Annotated[float, Field(ge=0)] = 1.0
+    """About the first wait before another try, where the server asks for none; each is up to twice the one before."""
     budget_usd: Annotated[float, Field(gt=0)] | None = None
     """None is no limit."""
     budget_tokens: Annotated[int, Field(gt=0)] | None = None
@@ -71,6 +73,8 @@ class RunSettings(Record):
     """Wall time of one train room, where it is tighter than the policy's; None leaves the policy's."""
     llm: LlmSettings | None = None
     """Who plans and writes where ``planner`` is llm; None for a search."""
+    llm_replay: bool = False
+    """Whether its answers are those of a transcript."""
     max_repairs: Annotated[int, Field(ge=0)] = 3
     """How many times in a row a language model may try to repair a candidate."""
     memory: str | None = None

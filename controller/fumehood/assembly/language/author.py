@@ -6,7 +6,7 @@ from typing import Final
 
 from fumehood import failures
 from fumehood.assembly.author import TemplateAuthor
-from fumehood.assembly.language import facts, source
+from fumehood.assembly.language import facts, source, traces
 from fumehood.assembly.language.room import TrainRoom
 from fumehood.assembly.language.source import NoSourceError
 from fumehood.errors import InternalError, UnusableAnswerError
@@ -14,7 +14,7 @@ from fumehood.failures import Told
 from fumehood.llm import prompts
 from fumehood.llm.model import LanguageModel, Message, Question
 from fumehood.records import Dataset, Goal, Iteration, Phase, Plan
-from fumehood.text import clip
+from fumehood.text import clip, plain
 
 _PACKAGE: Final = "fumehood.assembly.language"
 _MAX_TOKENS: Final = 8192
@@ -72,6 +72,7 @@ class LanguageAuthor:
 
     def _task(self, plan: Plan, goal: Goal, dataset: Dataset, history: Sequence[Iteration]) -> str:
         parent = _parent(plan, history)
+        failure = _failure(parent) if plan.move == "fix" else None
         return prompts.fill(
             _PACKAGE,
             "task.md.j2",
@@ -82,7 +83,8 @@ class LanguageAuthor:
             data_lines=facts.data_lines(dataset),
             names=facts.names(dataset) if self._tell_names else "",
             parent_source="" if parent is None else self._sources(parent.number),
-            failure=_failure(parent) if plan.move == "fix" else None,
+            failure=failure,
+            failure_text=_text(failure) if failure else "",
             earlier=_earlier(parent, history) if plan.move == "fix" else (),
         )
 
@@ -108,7 +110,7 @@ class Request:
                 return found
             self._follow_up(reply, f"{why} Give the whole file again, corrected, in one fenced block.")
         raise UnusableAnswerError(
-            f"the language model wrote no usable source, even after it was told why: {why}",
+            f"the language model wrote no usable source, even after it was told why: {plain(why, 300)}",
             "logs/llm.jsonl has its words; a larger model may do better",
         )
 
@@ -136,6 +138,12 @@ def _parent(plan: Plan, history: Sequence[Iteration]) -> Iteration | None:
 
 def _failure(parent: Iteration | None) -> Told | None:
     return failures.told(parent.envelope) if parent else None
+
+
+def _text(failure: Told) -> str:
+    """Message and traceback; most tracebacks end with the message."""
+    trace = traces.trimmed(failure.traceback)
+    return trace if failure.message in trace else f"{failure.message}\n{trace}".strip()
 
 
 def _earlier(parent: Iteration | None, history: Sequence[Iteration]) -> list[str]:

@@ -6,6 +6,7 @@ A source is looked at as text and as a syntax tree, and never imported or run.
 import ast
 import re
 import textwrap
+import warnings
 from collections.abc import Iterator
 from typing import Final
 
@@ -39,7 +40,7 @@ def taken(reply: str) -> str:
 
 def class_names(source: str) -> frozenset[str]:
     """Of the classes that a source, which was ``taken``, defines at its top level."""
-    return frozenset(node.name for node in ast.parse(source).body if isinstance(node, ast.ClassDef))
+    return frozenset(node.name for node in _parsed(source).body if isinstance(node, ast.ClassDef))
 
 
 def _fenced(reply: str) -> Iterator[str]:
@@ -60,11 +61,12 @@ def _fenced(reply: str) -> Iterator[str]:
 
 def _parsed(source: str) -> ast.Module:
     try:
-        return ast.parse(source)
+        with warnings.catch_warnings(action="ignore"):  # they show lines of the source on the terminal
+            return ast.parse(source)
     except SyntaxError as error:
         raise NoSourceError(f"The source is not Python: {error.msg} in line {error.lineno}.") from None
     except (ValueError, RecursionError, MemoryError) as error:
-        raise NoSourceError(f"The source cannot be parsed: {error or 'nested too deep'}.") from None
+        raise NoSourceError(f"The source cannot be parsed: {str(error) or 'it is nested too deep'}.") from None
 
 
 def _expect_a_model(tree: ast.Module) -> None:
@@ -81,8 +83,9 @@ def _expect_a_model(tree: ast.Module) -> None:
     named = {target.id for node in tree.body if isinstance(node, ast.Assign) for target in node.targets
              if isinstance(target, ast.Name)}  # fmt: skip
     if len(models) > 1 and "MODEL" not in named:
+        shown = ", ".join(models[:5]) + (" ..." if len(models) > 5 else "")
         raise NoSourceError(
-            f"The source defines several models ({', '.join(models)}) and does not say which is meant: "
+            f"The source defines several models ({shown}) and does not say which is meant: "
             "define build_model(input_shape, num_outputs)."
         )
 

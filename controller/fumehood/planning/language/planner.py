@@ -1,8 +1,9 @@
 """Asks a language model what to try next, and makes a plan of its answer.
 
-A pure function of history, what is pending, what was recalled, and the model's answers; plans that one question gave
-in advance are held as long as the history stays the same. The move is the policy's (``planning.moves``): the model
-fills it in. A fix needs no question here, since what failed, and how, is known: its author gets both.
+What is proposed follows from history, what is pending, what was recalled, and the model's answers. Two things are kept
+between calls: plans that one question gave in advance, as long as the history stays the same, and that the model
+wanted to end, as long as nothing else was proposed. The move is the policy's (``planning.moves``): the model fills it
+in. A fix needs no question here, since what failed, and how, is known: its author gets both.
 """
 
 import json
@@ -61,6 +62,8 @@ class LanguagePlanner:
         self._view = View(room, max_iterations, sources, budget, tell_names)
         self._held: list[Plan] = []
         self._held_for: Sequence[Iteration] = ()
+        self._ended_at: int | None = None
+        """How many were proposed when the model wanted to end: it is not asked again while what was under way ends."""
         self._unpacked = _Unpacked()
 
     def propose(
@@ -79,17 +82,17 @@ class LanguagePlanner:
         if self._held and self._held_for == history:
             return self._held.pop(0)
         self._held, self._held_for = [], history
+        if self._ended_at == len(history) + len(pending):
+            return None
         tried = self._unpacked.all(history)
         step = self._next(tried, [Step(plan.move, plan.parent) for plan in pending])
         if step.move == "fix" and step.parent is not None:
             return _fix(tried[step.parent - 1])
         steps = [step] if pending else self._first_steps(tried)
-        messages = self._view.messages(goal, dataset, tried, pending, recalled, steps)
-        talk = _Talk(self._model, phase(tried, self._max_iterations), messages)
-        judge = _Judge(goal, dataset, [*(one.plan for one in tried), *pending])
-        if len(steps) == 1:
-            return _one(talk, judge, step)
-        self._held = _several(talk, judge, steps)
+        now = phase(tried, self._max_iterations)
+        talk = _Talk(self._model, now, self._view.messages(goal, dataset, tried, pending, recalled, steps, now))
+        self._held = _asked(talk, _Judge(goal, dataset, [*(one.plan for one in tried), *pending]), steps)
+        self._ended_at = None if self._held else len(history) + len(pending)
         return self._held.pop(0) if self._held else None
 
     def _next(self, history: Sequence[Iteration], under_way: Sequence[Step]) -> Step:
@@ -181,8 +184,8 @@ class _Judge:
         )
 
 
-def _one(talk: _Talk, judge: _Judge, step: Step) -> Plan | None:
-    proposal = talk.ask(Proposal)
+def _one(talk: _Talk, judge: _Judge, step: Step, proposal: Proposal) -> Plan | None:
+    """What becomes of a proposal, after a word about a wish and one about what cannot be built; None at its end."""
     if proposal.action == "achieve":
         talk.tell(judge.not_yet())
         proposal = talk.ask(Proposal)
@@ -197,8 +200,16 @@ def _one(talk: _Talk, judge: _Judge, step: Step) -> Plan | None:
     return None if proposal.ends else _plan(proposal, judge, step)
 
 
+def _asked(talk: _Talk, judge: _Judge, steps: Sequence[Step]) -> list[Plan]:
+    """A plan for each step, as far as what came can be built and differs; none where the model wants to end."""
+    if len(steps) > 1:
+        return _several(talk, judge, steps)
+    found = _one(talk, judge, steps[0], talk.ask(Proposal))
+    return [] if found is None else [found]
+
+
 def _several(talk: _Talk, judge: _Judge, steps: Sequence[Step]) -> list[Plan]:
-    """A plan for each step, as far as what came can be built and differs; where nothing does, one after all."""
+    """Where nothing of what came can be built, one is asked for after all."""
     answer = talk.ask(Proposals, len(steps))
     plans: list[Plan] = []
     for proposal, step in zip(answer.proposals, steps, strict=False):
@@ -209,8 +220,8 @@ def _several(talk: _Talk, judge: _Judge, steps: Sequence[Step]) -> list[Plan]:
             plans.append(plan)
     if plans:
         return plans
-    talk.tell("None of these can be tried. Answer with one proposal that can.")
-    found = _one(talk, judge, steps[0])
+    first = next((one for one in answer.proposals if not one.ends), answer.proposals[0])
+    found = _one(talk, judge, steps[0], first)
     return [] if found is None else [found]
 
 

@@ -8,13 +8,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from fumehood import text
 from fumehood.assembly.language import TrainRoom, facts
 from fumehood.llm import prompts
 from fumehood.llm.model import Message
 from fumehood.planning.language import table
 from fumehood.planning.moves import Step
-from fumehood.records import Dataset, Goal, Iteration, Plan
-from fumehood.records.insight import Recalled
+from fumehood.records import Dataset, Goal, Iteration, Phase, Plan
+from fumehood.records.insight import Insight, Kind, Recalled
 
 _PACKAGE: Final = "fumehood.planning.language"
 _MOST_RECALLED: Final = 6
@@ -42,6 +43,7 @@ class View:
         pending: Sequence[Plan],
         recalled: Sequence[Recalled],
         steps: Sequence[Step],
+        phase: Phase,
     ) -> tuple[Message, ...]:
         """For a question that asks for one plan for each of ``steps``."""
         system = prompts.fill(
@@ -64,10 +66,11 @@ class View:
             rows=table.rows(goal, history),
             failures=table.failed(history),
             pending=[f"{plan.move}: {plan.family}: {plan.title[:80]}" for plan in pending],
-            recalled=_recalled(recalled),
+            recalled=_recalled(recalled, tell_names=self.tell_names),
             budget=self.budget(),
             parents=[self._parent(history[number - 1]) for number in _parents(steps)],
             steps=steps,
+            phase=phase.value,
         )
         return Message("system", system), Message("user", user)
 
@@ -81,6 +84,7 @@ class View:
             "title": one.plan.title[:120],
             "design": one.plan.design[:_DESIGN_CHARS].splitlines(),
             "recipe": json.dumps(one.plan.recipe)[:600],
+            "claims": _claims(one),
             "layers": shown if whole else "",
             "source": "" if whole else self.sources(one.number),
         }
@@ -90,11 +94,29 @@ def _parents(steps: Sequence[Step]) -> list[int]:
     return list(dict.fromkeys(step.parent for step in steps if step.parent is not None))
 
 
-def _recalled(recalled: Sequence[Recalled]) -> str:
+def _claims(one: Iteration) -> str:
+    """How its training went by its own account, in numbers: whether it learnt too little or by heart."""
+    claims = next((seed.train_claims for seed in one.envelope.seeds if seed.train_claims), None)
+    if claims is None or not claims.train_loss:
+        return ""
+    held_out = f", held-out loss {claims.held_out_loss[-1]:.2g} at last" if claims.held_out_loss else ""
+    first, last = claims.train_loss[0], claims.train_loss[-1]
+    return f"{claims.epochs} epochs, training loss {first:.2g} at first and {last:.2g} at last{held_out}"
+
+
+def _recalled(recalled: Sequence[Recalled], *, tell_names: bool) -> str:
     """What earlier runs found, best first; its texts are foreign."""
-    best = sorted(recalled, key=lambda one: -one.score)[:_MOST_RECALLED]
+    best = sorted(recalled, key=lambda one: -one.score)
+    told = [one.insight for one in best if tell_names or one.insight.kind is not Kind.NOTE][:_MOST_RECALLED]
     return "\n".join(
-        f"{one.insight.kind.value}, from {one.insight.runs or 'no'} run{'' if one.insight.runs == 1 else 's'}: "
-        f"{' '.join(one.insight.text.split())[:_RECALLED_CHARS]}"
-        for one in best
+        f"{insight.kind.value}, from {insight.runs or 'no'} run{'' if insight.runs == 1 else 's'}: "
+        f"{' '.join(_words(insight, tell_names=tell_names).split())[:_RECALLED_CHARS]}"
+        for insight in told
     )
+
+
+def _words(insight: Insight, *, tell_names: bool) -> str:
+    """Notes are a person's and may name anything, so they are left out before; of others the data set is a name."""
+    if tell_names or insight.data is None:
+        return insight.text
+    return insight.text.replace(text.plain(insight.data.spec, 120), "(a data set)").replace(insight.data.spec, "")
