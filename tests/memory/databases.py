@@ -1,4 +1,4 @@
-"""Real PostgreSQL and MariaDB servers in containers, from an image that is made here of Debian's packages.
+"""Real PostgreSQL, PgBouncer and MariaDB in containers, from an image that is made here of Debian's packages.
 
 No registry is needed: it builds on the base of the sandbox image. Its tag is a digest of what it is made of, so it is
 built once and kept. The containers are removed at the end.
@@ -28,7 +28,8 @@ RUN printf '#!/bin/sh\nexit 101\n' > /usr/sbin/policy-rc.d && chmod 755 /usr/sbi
  && printf 'path-exclude=/usr/share/%s/*\n' doc man locale > /etc/dpkg/dpkg.cfg.d/small \
  && echo force-unsafe-io >> /etc/dpkg/dpkg.cfg.d/small \
  && apt-get -o Acquire::Languages=none update -q \
- && DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends postgresql mariadb-server \
+ && DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends \
+    postgresql pgbouncer openssl mariadb-server \
  && rm -rf /var/lib/apt/lists/* /var/cache/apt/*
 """
 POSTGRES = r"""
@@ -36,9 +37,31 @@ set -e
 install -d -o postgres -g postgres /tmp/pg
 printf '%s' "$SECRET" > /tmp/secret && chmod 644 /tmp/secret
 bin=$(echo /usr/lib/postgresql/*/bin)
+cat > /tmp/pooler.ini <<END
+[databases]
+* = host=127.0.0.1 port=5432 user=postgres password=$SECRET
+[pgbouncer]
+listen_addr = *
+listen_port = 6432
+unix_socket_dir =
+auth_type = scram-sha-256
+auth_file = /tmp/users
+pool_mode = transaction
+pidfile = /tmp/pooler.pid
+logfile = /tmp/pooler.log
+default_pool_size = 3
+client_tls_sslmode = require
+client_tls_key_file = /tmp/tls.key
+client_tls_cert_file = /tmp/tls.crt
+END
+echo "\"postgres\" \"$SECRET\"" > /tmp/users
+openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=test -keyout /tmp/tls.key -out /tmp/tls.crt 2> /dev/null
+chown postgres /tmp/tls.key /tmp/pooler.ini /tmp/users
 exec su postgres -c "$bin/initdb -D /tmp/pg -A scram-sha-256 --pwfile=/tmp/secret -E UTF8 --no-sync > /dev/null \
- && echo 'host all all all scram-sha-256' >> /tmp/pg/pg_hba.conf \
- && exec $bin/postgres -D /tmp/pg -c listen_addresses='*' -c fsync=off"
+ && echo 'hostssl all all all scram-sha-256' >> /tmp/pg/pg_hba.conf \
+ && pgbouncer -d /tmp/pooler.ini \
+ && exec $bin/postgres -D /tmp/pg -c listen_addresses='*' -c fsync=off \
+      -c ssl=on -c ssl_key_file=/tmp/tls.key -c ssl_cert_file=/tmp/tls.crt"
 """
 MARIADB = r"""
 set -e
@@ -66,8 +89,17 @@ def image() -> str:
 
 @contextmanager
 def postgres() -> Iterator[str]:
-    """Address of a server with an empty database."""
-    with _server(POSTGRES, 5432, lambda place: f"postgres://postgres:{QUOTED}@{place}/postgres") as url:
+    """Address of a server that takes encrypted connections alone, written as Neon writes them."""
+    query = "sslmode=require&channel_binding=require"
+    with _server(POSTGRES, 5432, lambda place: f"postgres://postgres:{QUOTED}@{place}/postgres?{query}") as url:
+        yield url
+
+
+@contextmanager
+def pooler() -> Iterator[str]:
+    """The same behind PgBouncer, which hands every transaction to any server process; written as Supabase does."""
+    query = "sslmode=require&pgbouncer=true&connection_limit=1"
+    with _server(POSTGRES, 6432, lambda place: f"postgresql://postgres:{QUOTED}@{place}/postgres?{query}") as url:
         yield url
 
 

@@ -1,7 +1,7 @@
-"""The memory on real PostgreSQL and MariaDB servers: the same as on SQLite, from first tables to eight writers."""
+"""The memory on real PostgreSQL, with and without a pooler, and MariaDB: from first tables to eight writers."""
 
 import pytest
-from databases import PASSWORD, QUOTED, mariadb, postgres
+from databases import PASSWORD, QUOTED, mariadb, pooler, postgres
 from sqlalchemy import create_engine, text
 from test_processes import eight_write, everything_is_there_once
 
@@ -16,7 +16,7 @@ from fumehood.records.insight import Kind
 pytestmark = [pytest.mark.memory, pytest.mark.slow, pytest.mark.integration]
 
 
-@pytest.fixture(scope="module", params=[postgres, mariadb], ids=["postgresql", "mariadb"])
+@pytest.fixture(scope="module", params=[postgres, pooler, mariadb], ids=["postgresql", "pooler", "mariadb"])
 def server(request):
     with request.param() as url:
         yield url
@@ -91,7 +91,7 @@ def test_the_tables_are_those_of_the_program(url):
     options = {"version_table": VERSION_TABLE, "include_object": ours}
     with MemoryStore.open(url) as store, store._engine.connect() as connection:
         assert compare_metadata(MigrationContext.configure(connection, opts=options), METADATA) == []
-        assert version(store._engine) == HEAD
+        assert version(connection) == HEAD
 
 
 def test_eight_writers_lose_and_duplicate_nothing(url):

@@ -138,7 +138,7 @@ def of_the_disk(file):
 @pytest.mark.parametrize(
     ("how", "left"),
     [
-        ({"ids": ["0" * 31 + "a"]}, {"result", "other run"}),
+        ({"ids": ["f" * 32]}, {"result", "other run"}),
         ({"kind": Kind.NOTE}, {"result"}),
         ({"run": "run-9"}, {"note", "result"}),
         ({"everything": True}, set()),
@@ -148,7 +148,7 @@ def of_the_disk(file):
 def test_forgetting_deletes_what_it_names_and_nothing_else(store, how, left):
     store.add(
         [
-            insight("note", id="0" * 31 + "a"),
+            insight("note", id="f" * 32),
             insight("result", kind=Kind.RESULT),
             insight("other run", run_id="run-9"),
         ]
@@ -259,7 +259,8 @@ def test_the_migrations_make_the_table_that_the_program_uses(store):
 def test_opening_again_changes_nothing_and_a_newer_database_is_refused(store, file):
     store.add([insight()])
     ensure(store._engine, store._facts, store._address)
-    assert version(store._engine) == HEAD
+    with store._engine.connect() as connection:
+        assert version(connection) == HEAD
     with sqlite3.connect(file) as connection:
         connection.execute(f"UPDATE {VERSION_TABLE} SET version_num = '9999'")
     with pytest.raises(Exception, match="newer version of fumehood"):

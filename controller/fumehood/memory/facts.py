@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from typing import Any, Final
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 from sqlalchemy.orm import Session, sessionmaker
 
 _OFFLINE: Final = {
@@ -39,13 +39,26 @@ class Facts:
             self._memori: Any = Memori(conn=self._sessions, use_rust_core=False)
             self._let_go()
 
-    def build(self) -> None:
-        """Make or upgrade Memori's tables. Not safe for several processes at once: the caller holds a lock."""
+    def build(self, connection: Connection | None) -> None:
+        """Make or upgrade Memori's tables, in the transaction of ``connection`` if there is one, which stays open.
+
+        Not safe for several processes at once: the caller holds a lock.
+        """
         with _alone(), redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
+            if connection is None:
+                try:
+                    self._memori.config.storage.build()
+                finally:
+                    self._let_go()
+                return
+            from memori import Memori
+
+            within = sessionmaker(connection, join_transaction_mode="create_savepoint")
+            builder: Any = Memori(conn=within, use_rust_core=False)
             try:
-                self._memori.config.storage.build()
+                builder.config.storage.build()
             finally:
-                self._let_go()
+                builder.close()
 
     def close(self) -> None:
         with _alone():

@@ -6,7 +6,7 @@ Alembic knows our table only. A database that a newer version wrote is refused, 
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from filelock import FileLock
 from sqlalchemy import (
@@ -72,26 +72,25 @@ INSIGHTS: Final = Table(
 
 def ensure(engine: Engine, facts: Facts, address: Address) -> None:
     """Memori's tables and ours, of this version. Raises MemoryTroubleError for a database of a newer version."""
-    if _is_current(engine):
-        return
-    with _one_at_a_time(engine, address):
-        if _is_current(engine):
-            return
-        facts.build()
-        _upgrade(engine)
-
-
-def version(engine: Engine) -> str | None:
-    """The database's revision; None where it has no table of ours."""
     with engine.connect() as connection:
-        if not inspect(connection).has_table(VERSION_TABLE):
-            return None
-        found = connection.execute(text(f"SELECT version_num FROM {VERSION_TABLE}")).scalar()  # noqa: S608 - a constant
-        return None if found is None else str(found)
+        if _is_current(connection):
+            return
+    with _one_at_a_time(engine, address) as connection:
+        if not _is_current(connection):
+            facts.build(connection if engine.dialect.name == "postgresql" else None)
+            _upgrade(connection)
 
 
-def _is_current(engine: Engine) -> bool:
-    found = version(engine)
+def version(connection: Connection) -> str | None:
+    """The database's revision; None where it has no table of ours."""
+    if not inspect(connection).has_table(VERSION_TABLE):
+        return None
+    found = connection.execute(text(f"SELECT version_num FROM {VERSION_TABLE}")).scalar()  # noqa: S608 - a constant
+    return None if found is None else str(found)
+
+
+def _is_current(connection: Connection) -> bool:
+    found = version(connection)
     if found is not None and found > HEAD:
         raise MemoryTroubleError(
             f"the memory was written by a newer version of fumehood (revision {found}, this one knows {HEAD})",
@@ -100,7 +99,7 @@ def _is_current(engine: Engine) -> bool:
     return found == HEAD
 
 
-def _upgrade(engine: Engine) -> None:
+def _upgrade(connection: Connection) -> None:
     import logging
 
     from alembic import command
@@ -110,33 +109,31 @@ def _upgrade(engine: Engine) -> None:
     config = Config()
     config.set_main_option("script_location", str(FOLDER).replace("%", "%%"))
     config.set_main_option("path_separator", "os")
-    with engine.begin() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
 
 
 @contextmanager
-def _one_at_a_time(engine: Engine, address: Address) -> Iterator[None]:
-    """Hold the lock that every process of ours takes before it changes tables."""
-    if address.is_sqlite:
-        lock = nullcontext() if address.file is None else FileLock(f"{address.file}.lock", timeout=4 * PATIENCE_S)
-        with lock:
-            yield
-        return
-    # In a transaction, and so on one server process even behind a pooler.
-    with engine.begin() as connection:
+def _one_at_a_time(engine: Engine, address: Address) -> Iterator[Connection]:
+    """A connection in a transaction, under the lock that every process of ours takes before it changes tables.
+
+    On PostgreSQL all that follows is to be done on this connection: behind a pooler, processes that wait for the lock
+    may hold every other one that the server has.
+    """
+    file_lock = FileLock(f"{address.file}.lock", timeout=4 * PATIENCE_S) if address.file else nullcontext()
+    with file_lock, engine.begin() as connection:
         _take(connection)
         try:
-            yield
+            yield connection
         finally:
-            if engine.dialect.name != "postgresql":
+            if engine.dialect.name in ("mysql", "mariadb"):
                 connection.execute(text("SELECT RELEASE_LOCK('fumehood-memory')"))
 
 
 def _take(connection: Connection) -> None:
     if connection.dialect.name == "postgresql":
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
-        return
-    taken: Any = connection.execute(text("SELECT GET_LOCK('fumehood-memory', 60)")).scalar()
-    if taken != 1:
-        raise MemoryTroubleError("another process has been changing the memory's tables for a minute", "try again")
+    elif connection.dialect.name in ("mysql", "mariadb"):
+        taken = connection.execute(text("SELECT GET_LOCK('fumehood-memory', 60)")).scalar()
+        if taken != 1:
+            raise MemoryTroubleError("another process has been changing the memory's tables for a minute", "try again")
