@@ -48,7 +48,7 @@ def main() -> int:
         document = {
             "schema_version": 1,
             **summary(pairs),
-            **speed.measured(Path(folder) / "speed"),
+            **speed.measure(say=_say),
             "iterations": asked.iterations,
             "wall_s": round(time.monotonic() - began, 1),
         }
