@@ -88,5 +88,5 @@ def test_the_version_is_told():
 
 def test_the_documented_commands_are_there():
     expected = {"run", "check", "resume", "report", "predict", "audit", "replay"}
-    expected |= {"data", "policy", "image", "doctor", "gc"}
+    expected |= {"data", "memory", "policy", "image", "doctor", "gc"}
     assert expected <= {path[0] for path in COMMANDS if path}

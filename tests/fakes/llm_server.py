@@ -7,7 +7,7 @@ a question:
     "text", {"an": "object"}                  an answer
     Say(text, finish="length", usage=None)    an answer, in detail
     Refuse(429, "slow down", {"Retry-After": "1"})
-    Stall(), Reset(), CutOff("half an ans"), Trickle(), Flood(10 * 2**20), Raw(b"<html>", "text/html")
+    Stall(), Reset(), CutOff("half an ans"), Trickle(), Drip(), Flood(10 * 2**20), Raw(b"<html>", "text/html")
     a function                                called with the Request; returns a step
 
 Where the script is over, every further question is refused with status 418, which no client tries again.
@@ -65,6 +65,11 @@ class Trickle:
 
 
 @dataclass(frozen=True)
+class Drip:
+    """Sends one byte of a header after the other, without end."""
+
+
+@dataclass(frozen=True)
 class Flood:
     """An answer of so many bytes, well-formed."""
 
@@ -79,7 +84,7 @@ class Raw:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-Answer = str | Mapping[str, Any] | Say | Refuse | Stall | Reset | CutOff | Trickle | Flood | Raw
+Answer = str | Mapping[str, Any] | Say | Refuse | Stall | Reset | CutOff | Trickle | Drip | Flood | Raw
 
 
 @dataclass(frozen=True)
@@ -130,6 +135,7 @@ def scripted(steps: Sequence[Step], models: Sequence[str] = ("gpt-oss:20b",), po
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True  # otherwise a short answer waits 40 ms for its head to be confirmed
 
         def do_GET(self) -> None:
             _list(self, server)
@@ -193,6 +199,11 @@ def _play(http: BaseHTTPRequestHandler, server: Server) -> None:
             while not server.over.wait(0.02):
                 http.wfile.write(b" ")
                 http.wfile.flush()
+        case Drip():
+            http.wfile.write(b"HTTP/1.1 200 OK\r\nX-Long: ")
+            while not server.over.wait(0.02):
+                http.wfile.write(b"x")
+                http.wfile.flush()
         case Flood():
             _send(http, _spoken(path, body, Say("x" * answer.size)))
         case Raw():
@@ -235,7 +246,13 @@ def _spoken(path: str, body: Mapping[str, Any], say: Say) -> dict[str, Any]:
     if path.endswith("/messages"):
         stop = {"stop": "end_turn", "length": "max_tokens"}.get(say.finish, say.finish)
         usage = {"input_tokens": prompt or 0, "output_tokens": completion or 0}
-        content = [{"type": "text", "text": say.text}]
+        content: list[dict[str, Any]] = [{"type": "text", "text": say.text}]
+        if tools := body.get("tools"):
+            try:
+                used = {"type": "tool_use", "id": "tool_1", "name": tools[0]["name"], "input": json.loads(say.text)}
+                content, stop = [used], "tool_use"
+            except ValueError:
+                pass  # a model may also answer in words where a tool is to be used
         told = {"id": "msg_1", "type": "message", "role": "assistant", "model": model, "content": content}
         return {**told, "stop_reason": stop, "stop_sequence": None, "usage": usage}
     message = {"role": "assistant", "content": say.text}

@@ -71,8 +71,9 @@ def test_an_earlier_process_s_spending_counts():
 
 
 @pytest.mark.parametrize(
-    "text", ["def build_model(input_shape, num_outputs):\n    return Net()\n" * 20, "Überraschung " * 50]
-)
+    "text", ["def build_model(input_shape, num_outputs):\n    return Net()\n" * 20, "Überraschung " * 50],
+    ids=["code", "German"],
+)  # fmt: skip
 def test_a_question_is_estimated_rather_too_large_than_too_small(text):
     counted = library.litellm().token_counter(model="gpt-4o", text=text)
     assert counted <= estimate(text) <= 3 * counted
@@ -106,4 +107,19 @@ def test_prices_are_known_only_of_a_provider_at_its_own_address(tmp_path):
     with scripted([{"action": "go", "width": 3}]) as server:
         it = asking(server, tmp_path, model="openai/gpt-4o-mini")
         it.client.ask(question())
+        at_home = asking(server, tmp_path / "home", model="gpt-4o-mini", url="https://api.openai.com/v1")
+        assert [route.price for route in at_home.client._open_routes()] == [known]
     assert it.calls[0].cost_usd is None
+
+
+def test_what_is_spent_is_counted_in_dollars_where_the_price_is_known(tmp_path):
+    ledger = Ledger(budget_usd=5.0)
+    with scripted([Say('{"action": "go", "width": 3}', usage=(100, 20)), {"action": "go", "width": 4}]) as server:
+        it = asking(server, tmp_path, ledger=ledger)
+        (route,) = it.client._open_routes()
+        route.price = CENT
+        it.client.ask(question(max_tokens=100))
+        assert it.calls[0].cost_usd == ledger.usd == pytest.approx(1.4)
+        with pytest.raises(BudgetError, match=r"\$1\.4000 are spent"):
+            it.client.ask(question(max_tokens=150))
+        assert len(server.requests) == 1

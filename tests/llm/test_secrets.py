@@ -51,7 +51,7 @@ def echo(request):
 @pytest.mark.parametrize("model", ["m", "ollama_chat/m", "anthropic/m"])
 def test_no_artifact_of_a_session_holds_a_key(tmp_path, capfd, everything_logged, step, model):
     with scripted([step] * 8) as server:
-        it = asking(server, tmp_path, model=model, max_retries=1, timeout_s=0.3, environment={"X_API_KEY": OTHER})
+        it = asking(server, tmp_path, model=model, max_retries=1, timeout_s=0.5, environment={"X_API_KEY": OTHER})
         told, before = "", []
         for asked in (question(), question(str, words=f"My key is {KEY}, keep it.")):
             try:

@@ -134,6 +134,21 @@ def test_a_file_that_is_not_there_is_a_mistake_of_the_command_line(tmp_path, nam
         Replay(tmp_path / name, lambda _: None)
 
 
+def test_a_file_that_is_none_is_not_waited_for(tmp_path):
+    import os
+
+    os.mkfifo(tmp_path / "fifo")
+    with pytest.raises(UsageError, match="no file"):
+        Replay(tmp_path / "fifo", lambda _: None)
+
+
+def test_a_replay_does_not_answer_from_what_it_adds_itself(tmp_path):
+    _, it = recorded(tmp_path, [GOOD], [question()])
+    with Transcript(it.path) as transcript:
+        found, _, _ = replayed(it.path, [question(), question()], transcript=transcript)
+    assert found[1][0] is LlmError
+
+
 def test_a_transcript_goes_on_behind_its_last_whole_line(tmp_path):
     _, it = recorded(tmp_path, [GOOD], [question()])
     whole = it.path.read_bytes()

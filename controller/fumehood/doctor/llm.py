@@ -71,7 +71,8 @@ def _ask(asked: LlmSettings, keys: Keys, environment: Mapping[str, str], calls: 
     permits = floor.llm(floor.read(environment)).permits
     with tempfile.TemporaryDirectory() as folder, Transcript(Path(folder) / "llm.jsonl") as transcript:
         ledger = Ledger(asked.budget_usd, asked.budget_tokens)
-        client = Client(asked, keys, transcript, ledger, calls.append, environment=environment, permits=permits)
+        once = asked.model_copy(update={"max_retries": 0})  # who examines does not wait for a busy server
+        client = Client(once, keys, transcript, ledger, calls.append, environment=environment, permits=permits)
         answer = client.ask(question)
         if answer.larger != 12:
             raise UnusableAnswerError(

@@ -15,12 +15,19 @@ from fumehood.errors import UnusableAnswerError
 from fumehood.llm import parsing
 from fumehood.llm.model import Message, Question
 from fumehood.llm.parsing import Unreadable
+from fumehood.llm.price import estimate
 from fumehood.records import Phase
 from fumehood.text import clip, plain
 
 T = TypeVar("T")
 _QUOTED: Final = 4000
 """Characters of an unusable answer that are repeated to whoever gave it."""
+_LONG: Final = 3000
+_CUT: Final = 0.3
+_CUT_OFF: Final = (
+    "its server seems to have read only a part of the question: give the model a larger context (Ollama: "
+    "OLLAMA_CONTEXT_LENGTH=16384 ollama serve)"
+)
 
 
 @dataclass(frozen=True)
@@ -28,6 +35,8 @@ class Reply:
     text: str
     finish: str
     """Why the model stopped: stop, length ..."""
+    prompt_tokens: int
+    """Of the question, as the server counts them; 0 where it does not."""
 
 
 @dataclass(frozen=True)
@@ -67,11 +76,18 @@ def answer(question: Question[T], carrier: Carrier) -> T:
     second = carrier.carry(again, read)
     if not isinstance(second, Unreadable):
         return second
-    raise UnusableAnswerError(
+    what = (
         f"the language model gave no usable answer to a question for {question.purpose}, even after it was told why: "
-        f"{plain(second.why, 400)}",
-        "a larger model, or one that can be held to a JSON schema, keeps to the form; logs/llm.jsonl has its words",
+        f"{plain(second.why, 400)}"
     )
+    hint = "a larger model, or one that can be held to a JSON schema, keeps to the form; logs/llm.jsonl has its words"
+    raise UnusableAnswerError(what, _CUT_OFF if _was_cut_off(again, seen[-1]) else hint)
+
+
+def _was_cut_off(asked: Asked, reply: Reply) -> bool:
+    """Whether the server counts far fewer tokens than the question has: some cut it off, and say nothing."""
+    length = sum(estimate(one.content) for one in asked.messages)
+    return length > _LONG and 0 < reply.prompt_tokens < _CUT * length
 
 
 def worded(question: Question[T]) -> Asked:

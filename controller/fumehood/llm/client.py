@@ -26,7 +26,7 @@ from fumehood.llm.price import Price, estimate
 from fumehood.llm.redaction import Redactor, secrets_of
 from fumehood.llm.settings import Keys
 from fumehood.llm.transcript import End, Line, Pages, Said
-from fumehood.llm.wire import Exchange, exchanging
+from fumehood.llm.wire import Exchange, exchanged
 from fumehood.records import Call, LlmSettings
 
 T = TypeVar("T")
@@ -37,7 +37,8 @@ LONGEST_REPLY: Final = 300_000
 """Characters of a reply that are kept, which is more than the largest candidate has; a longer one counts as cut off."""
 _TOKENS_A_MESSAGE: Final = 8
 """About as many as a server puts around each."""
-_BACK_OFF: Final = tenacity.wait_random_exponential(multiplier=1, max=30)
+_LEAST_CONTEXT: Final = 8192
+_LONGEST_BACK_OFF_S: Final = 30.0
 _PATIENCE: Final = 2.0
 _MORE_PATIENCE_S: Final = 60.0
 """No try begins later than so many limits of one and these seconds after the first."""
@@ -57,10 +58,9 @@ class _Route:
 
 @dataclass(frozen=True)
 class _Got:
-    """A reply, and what its server says it took; 0 tokens where it says nothing."""
+    """A reply, and how many tokens its server says it has; 0 where it says nothing."""
 
     reply: Reply
-    prompt_tokens: int
     completion_tokens: int
 
 
@@ -133,7 +133,7 @@ class Client:
         """Try as often as it makes sense; the last try, if all were in vain."""
         retrying = tenacity.Retrying(
             retry=tenacity.retry_if_result(lambda outcome: isinstance(outcome, _Missed) and outcome.why.again),
-            wait=_wait,
+            wait=self._wait,
             stop=tenacity.stop_any(
                 tenacity.stop_after_attempt(self._settings.max_retries + 1),
                 tenacity.stop_before_delay(_PATIENCE * self._settings.timeout_s + _MORE_PATIENCE_S),
@@ -144,6 +144,12 @@ class Client:
         )
         outcome: T | Unreadable | _Missed = retrying(self._try, route, asked, read)
         return outcome
+
+    def _wait(self, state: tenacity.RetryCallState) -> float:
+        """Seconds before the next try: what the server asks for, else more and more, by chance."""
+        asked_for = _missed(state).why.after_s
+        back_off = tenacity.wait_random_exponential(multiplier=self._settings.backoff_s, max=_LONGEST_BACK_OFF_S)
+        return back_off(state) if asked_for is None else asked_for
 
     def _try(self, route: _Route, asked: Asked, read: Read[T]) -> T | Unreadable | _Missed:
         """One try, or two where the first is refused and the JSON schema in it may be why."""
@@ -161,7 +167,7 @@ class Client:
     def _put(self, route: _Route, asked: Asked, read: Read[T], *, with_schema: bool) -> T | Unreadable | _Missed:
         """Put the question on the wire, once. Raises BudgetError where it may cost too much; that is on record, too."""
         draft = self._draft(route, asked, with_schema=with_schema)
-        expected = sum(estimate(one.content) + _TOKENS_A_MESSAGE for one in asked.messages)
+        expected = _expected(asked)
         try:
             reserved = self._ledger.reserve(expected, asked.max_tokens, route.price)
         except BudgetError as error:
@@ -189,9 +195,9 @@ class Client:
         Whatever was raised is left behind here: it may hold the request, and so the key.
         """
         exchange = Exchange(deadline=time.monotonic() + self._settings.timeout_s, permits=self._permits)
+        request = self._request(route, asked, with_schema=with_schema)
         try:
-            with exchanging(exchange):
-                response = library.litellm().completion(**self._request(route, asked, with_schema=with_schema))
+            response = exchanged(exchange, lambda: library.litellm().completion(**request))
         except Exception as error:  # noqa: BLE001  # any of LiteLLM's hundred: each is a try without a reply
             return failed(error, exchange, route.place)
         except BaseException as stop:  # noqa: BLE001  # raised anew as soon as it is written down that it was asked
@@ -203,15 +209,17 @@ class Client:
         return self._got(response)
 
     def _request(self, route: _Route, asked: Asked, *, with_schema: bool) -> dict[str, Any]:
+        provider = route.place.model.partition("/")[0]
         request: dict[str, Any] = {
             "model": route.place.model,
             "messages": [{"role": one.role, "content": one.content} for one in asked.messages],
             "max_tokens": asked.max_tokens,
             "api_base": route.place.base_url,
-            "api_key": route.key.get_secret_value() if route.key is not None else NO_KEY,
+            "api_key": _key(route),
             "timeout": self._settings.timeout_s,
             "max_retries": 0,
-            "client": library.handler(route.place.model.partition("/")[0]),
+            "client": library.handler(provider),
+            "num_ctx": _context(asked) if provider in ("ollama", "ollama_chat") else None,
         }
         if with_schema:
             form = {"name": asked.purpose, "schema": asked.schema, "strict": False}
@@ -222,10 +230,10 @@ class Client:
         choice = response.choices[0]
         text = readable(getattr(getattr(choice, "message", None), "content", None) or "")
         finish = readable(str(getattr(choice, "finish_reason", None) or ""))[:40]
-        reply = Reply(self._clean(text)[:LONGEST_REPLY], "length" if len(text) > LONGEST_REPLY else self._clean(finish))
+        finish = "length" if len(text) > LONGEST_REPLY else self._clean(finish)
         usage = getattr(response, "usage", None)
         prompt, completion = (getattr(usage, name, None) or 0 for name in ("prompt_tokens", "completion_tokens"))
-        return _Got(reply, int(prompt), int(completion))
+        return _Got(Reply(self._clean(text)[:LONGEST_REPLY], finish, int(prompt)), int(completion))
 
     # ---- on record ---------------------------------------------------------------------------------------------------
 
@@ -269,8 +277,28 @@ class Client:
     def _route(self, model: str, base_url: str | None, key: SecretStr | None) -> _Route:
         variable = settings.own_variable(model)
         place = Place(model, base_url, self._settings.timeout_s, variable, key is not None, self._redactor)
-        library.acquaint(model)
         return _Route(place, key, library.price(model) if settings.is_own(model, base_url) else None)
+
+
+def _key(route: _Route) -> str | None:
+    """None leaves it to LiteLLM to find one, at a provider whose address only LiteLLM knows.
+
+    Anywhere else it would send what it finds in the environment to a server that it is not meant for.
+    """
+    if route.key is not None:
+        return route.key.get_secret_value()
+    return None if route.place.base_url is None else NO_KEY
+
+
+def _expected(asked: Asked) -> int:
+    """About how many tokens the question is."""
+    return sum(estimate(one.content) + _TOKENS_A_MESSAGE for one in asked.messages)
+
+
+def _context(asked: Asked) -> int:
+    """Tokens that an Ollama server is to have room for: by itself it cuts off what is longer than its default, and
+    tells nobody. A power of two, because it loads the model anew where the number changes."""
+    return max(_LEAST_CONTEXT, 1 << (_expected(asked) + asked.max_tokens - 1).bit_length())
 
 
 def _missed(state: tenacity.RetryCallState) -> _Missed:
@@ -280,14 +308,6 @@ def _missed(state: tenacity.RetryCallState) -> _Missed:
     return missed
 
 
-def _wait(state: tenacity.RetryCallState) -> float:
-    """Seconds before the next try: what the server asks for, else more and more, by chance."""
-    outcome = state.outcome.result() if state.outcome is not None else None
-    if isinstance(outcome, _Missed) and outcome.why.after_s is not None:
-        return outcome.why.after_s
-    return _BACK_OFF(state)
-
-
 def _figures(got: _Got | Failed, expected: int, price: Price | None) -> dict[str, Any]:
     """What a line says of a try's outcome. Tokens are the server's count, or about as many where it gives none."""
     if isinstance(got, Failed):
@@ -295,7 +315,7 @@ def _figures(got: _Got | Failed, expected: int, price: Price | None) -> dict[str
         prompt, completion = expected if got.billed else 0, 0
     else:
         found = {"reply": got.reply.text, "finish": got.reply.finish}
-        prompt, completion = got.prompt_tokens, got.completion_tokens
+        prompt, completion = got.reply.prompt_tokens, got.completion_tokens
         if prompt <= 0 or completion <= 0:
             found["tokens"] = "estimated"
             prompt, completion = expected, estimate(got.reply.text)

@@ -78,14 +78,15 @@ def failed(error: BaseException, exchange: Exchange, place: Place) -> Failed:
         return _below_http(trouble, exchange, place)
     if exchange.status is not None and not 200 <= exchange.status < 300:
         return _status(exchange.status, exchange, place, _words(exchange, error, place))
-    words = place.quote(str(error), 300)
     if not exchange.sent:
+        words = place.quote(str(error), 300)
         refused = type(error).__name__ == "UnsupportedParamsError"
         return Failed(
             f"{place.model} could not be asked: {words}", "look at --llm-model and --llm-base-url", refused=refused
         )
     return Failed(
-        f"{place.server} answered with something that is no answer of a language model: {words}",
+        f"{place.server} answered with something that is no answer of a language model, which begins with: "
+        f"{place.quote(exchange.words.decode('utf-8', 'replace'), 120) or 'nothing'}",
         f"does it speak the protocol of {place.model.partition('/')[0]}? For an OpenAI-compatible server the address "
         "usually ends with /v1",
         billed=True,
@@ -93,8 +94,10 @@ def failed(error: BaseException, exchange: Exchange, place: Place) -> Failed:
 
 
 def _trouble(error: BaseException, exchange: Exchange) -> BaseException | None:
-    """What went wrong below HTTP, as the session saw it, or as the error says that came of it."""
-    if exchange.trouble is not None:
+    """What went wrong below HTTP: as the session saw it, or as the error says of what did not go through it."""
+    if isinstance(error, wire.Overdue):  # of whoever waited, not of the session
+        return error
+    if exchange.trouble is not None or exchange.sent:
         return exchange.trouble
     seen: BaseException | None = error
     for _ in range(10):
@@ -186,11 +189,15 @@ def _status(status: int, exchange: Exchange, place: Place, words: str) -> Failed
 
 def _unknown_model(place: Place) -> str:
     provider, _, name = place.model.partition("/")
+    if provider == "azure":
+        return "--llm-model is the name of the deployment there, and AZURE_API_VERSION one of its versions"
     if place.base_url is not None and f":{naming.OLLAMA_PORT}" in place.base_url:
         return f"ollama pull {name}, or another --llm-model (ollama list)"
+    if provider != "openai":
+        return "look at --llm-model and --llm-base-url"
     return (
-        f"look at --llm-model and --llm-base-url; where the server's own name for it begins with {provider}/, write "
-        f"--llm-model {provider}/{provider}/{name}"
+        "look at --llm-model and --llm-base-url; where the server's own name for it begins with openai/, write "
+        f"--llm-model openai/openai/{name}"
     )
 
 

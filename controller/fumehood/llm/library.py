@@ -11,6 +11,8 @@ import threading
 import warnings
 from typing import Any, Final
 
+import httpx
+
 from fumehood.errors import LlmError
 from fumehood.llm.price import Price
 from fumehood.llm.wire import Session
@@ -73,29 +75,37 @@ def _imported() -> Any:
         logger = logging.getLogger(name)
         logger.handlers, logger.propagate, logger.disabled = [], False, True
     module.suppress_debug_info = True
-    module.callbacks = []
-    module.success_callback = module.failure_callback = module.input_callback = module.service_callback = []
+    for kind in ("callbacks", "success_callback", "failure_callback", "input_callback", "service_callback"):
+        setattr(module, kind, [])
     module.num_retries = 0
     module.drop_params = False
     module.client_session = Session()
-    module.module_level_client = _handler(module)  # for what it asks on the side
+    module.module_level_client = _handler(httpx.Client(transport=httpx.MockTransport(_refuse)))
+    _rehearse(module)
     return module
+
+
+def _refuse(request: httpx.Request) -> httpx.Response:
+    """For what the library would ask on the side: servers about their models, without a question being meant."""
+    raise httpx.ConnectError(f"{request.url.host} is not asked on the side")
+
+
+def _rehearse(module: Any) -> None:
+    """Go through one question that nobody is asked: what it loads only then would count as the first one's time."""
+    import openai.resources.chat  # noqa: F401  # loaded by its first question otherwise
+
+    module.completion(model="openai/none", messages=[{"role": "user", "content": "?"}], mock_response="!")
 
 
 def handler(provider: str) -> Any:
     """What LiteLLM is to send through; None for the providers that it asks by the OpenAI library: see ``_imported``."""
-    return litellm().module_level_client if provider in BY_HANDLER else None
+    return _handler(litellm().client_session) if provider in BY_HANDLER else None
 
 
-def _handler(module: Any) -> Any:
+def _handler(client: httpx.Client) -> Any:
     from litellm.llms.custom_httpx.http_handler import HTTPHandler
 
-    return HTTPHandler(client=module.client_session)
-
-
-def acquaint(full_name: str) -> None:
-    """Make the model known to LiteLLM, which would ask an Ollama server about one that it does not know."""
-    litellm().model_cost.setdefault(full_name, {"litellm_provider": full_name.partition("/")[0], "mode": "chat"})
+    return HTTPHandler(client=client)
 
 
 def price(full_name: str) -> Price | None:

@@ -7,7 +7,7 @@ new run's transcript as they are, so that its journal says the same.
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from fumehood.errors import BudgetError, LlmError, UsageError
 from fumehood.llm import answering
@@ -20,6 +20,8 @@ from fumehood.records import Call
 from fumehood.text import plain
 
 T = TypeVar("T")
+
+_HINT: Final = "give a run's logs/llm.jsonl"
 
 
 class Replay:
@@ -42,7 +44,7 @@ class Replay:
         self._lines = transcript_lines(source)
         first = next(transcript_lines(source), None)
         if first is None:
-            raise UsageError(f"the transcript {_shown(source)} holds no question", "give a run's logs/llm.jsonl")
+            raise UsageError(f"the transcript {_shown(source)} holds no question", _HINT)
         self._name = first[0].model
         self._differing = 0
         self._taken = 0
@@ -78,7 +80,7 @@ class Replay:
             if line.end == "failed":
                 raise LlmError(line.failure, line.hint)
             if line.end == "answered":
-                return read(Reply(line.reply or "", line.finish))
+                return read(Reply(line.reply or "", line.finish, line.prompt_tokens))
 
     def _next(self, asked: Asked) -> tuple[Line, bytes]:
         following = next(self._lines, None)

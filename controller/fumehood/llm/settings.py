@@ -53,6 +53,7 @@ def settings(
     fallback: str | None = None,
     timeout_s: float | None = None,
     max_retries: int | None = None,
+    backoff_s: float | None = None,
     budget_usd: float | None = None,
     budget_tokens: int | None = None,
 ) -> LlmSettings | None:
@@ -68,7 +69,7 @@ def settings(
         return None
     first = _addressed(model, base_url, environment)
     second = None if fallback is None else _second(fallback, first, environment)
-    more = {"timeout_s": timeout_s, "max_retries": max_retries}
+    more = {"timeout_s": timeout_s, "max_retries": max_retries, "backoff_s": backoff_s}
     found = LlmSettings(
         model=first.full,
         base_url=first.base_url,

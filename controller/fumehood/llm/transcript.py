@@ -5,6 +5,7 @@ A line says what was asked and answered, what it took, and how it ended. Lines a
 
 import hashlib
 import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from threading import Lock
@@ -20,6 +21,7 @@ LONGEST_LINE: Final = 16 * 1024 * 1024
 """Bytes. Prompts and answers are far shorter."""
 LARGEST_FILE: Final = 1024 * 1024 * 1024
 """Bytes of a transcript that are read."""
+_HINT: Final = "give a run's logs/llm.jsonl"
 
 
 End = Literal["answered", "retried", "failed", "budget"]
@@ -162,19 +164,23 @@ class Transcript(Pages):
 
 
 def lines(path: Path) -> Iterator[tuple[Line, bytes]]:
-    """Every line, parsed and as it stands there. Raises UsageError at the first that is wrong, naming it."""
+    """Every line that is there now, parsed and as it stands. Raises UsageError at the first wrong one, naming it."""
     try:
-        with path.open("rb") as file:
-            if not path.is_file() or path.stat().st_size > LARGEST_FILE:
-                raise UsageError(f"{_shown(path)} is no transcript: it is too large, or no file", "give logs/llm.jsonl")
-            number = 0
-            while written := file.readline(LONGEST_LINE + 1):
-                number += 1
+        with open(path, "rb", opener=_without_waiting) as file:
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode) or status.st_size > LARGEST_FILE:
+                raise UsageError(f"{_shown(path)} is no transcript: it is too large, or no file", _HINT)
+            number, left = 0, status.st_size
+            while left > 0 and (written := file.readline(LONGEST_LINE + 1)):
+                number, left = number + 1, left - len(written)
                 yield _line(written, number, path), written.removesuffix(b"\n")
     except OSError as error:
-        raise UsageError(
-            f"the transcript {_shown(path)} cannot be read: {error.strerror}", "give a run's logs/llm.jsonl"
-        ) from error
+        raise UsageError(f"the transcript {_shown(path)} cannot be read: {error.strerror}", _HINT) from error
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    """Opens a FIFO too, where a plain open would wait for its writer for ever."""
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def _line(written: bytes, number: int, path: Path) -> Line:

@@ -1,25 +1,30 @@
 """What goes over the network for one question: where to, how much comes back, and how long it may take altogether.
 
-LiteLLM sends everything through one ``Session``. A request goes nowhere but to an address that may be asked, is never
-redirected, and its reply ends at a number of bytes and at a moment, however slowly it trickles. What was seen is noted,
-so that a failure is told by facts and not by a library's wording.
+LiteLLM sends what it sends through one ``Session``, and is waited for no longer than a question may take. A request
+goes nowhere but to an address that may be asked, is never redirected, and its reply ends at a number of bytes and at a
+moment, however slowly it trickles. What was seen is noted, so that a failure is told by facts and not by a library's
+wording.
 """
 
+import queue
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, TypeVar, cast
 
 import httpx
 
 from fumehood.errors import InternalError, PolicyError
 
+T = TypeVar("T")
+
 LARGEST_REPLY: Final = 2 * 1024 * 1024
 """Bytes of a reply, which holds 4,096 tokens of text as a rule."""
+_GRACE_S: Final = 1.0
+"""After its deadline, in which a question that is late ends by itself and tells more."""
 _WORDS: Final = 4096
-"""Bytes that are kept of what a server says about a failure."""
+"""Bytes that are kept of a reply, for messages."""
 
 
 class TooLarge(httpx.TransportError):
@@ -46,7 +51,7 @@ class Exchange:
     status: int | None = None
     headers: httpx.Headers = field(default_factory=httpx.Headers)
     words: bytes = b""
-    """What the server said, where it refused."""
+    """What the reply begins with."""
     trouble: Exception | None = None
     """What went wrong below HTTP, or with what came."""
 
@@ -55,18 +60,33 @@ _THREAD = threading.local()
 """Holds ``exchange`` of the thread whose question is on the wire."""
 
 
-@contextmanager
-def exchanging(exchange: Exchange) -> Iterator[Exchange]:
-    """Everything that this thread sends inside belongs to ``exchange``."""
-    _THREAD.exchange = exchange
+def exchanged(exchange: Exchange, work: Callable[[], T]) -> T:
+    """What ``work`` returns or raises; everything that it sends belongs to ``exchange``.
+
+    Raises ``Overdue`` where it takes longer: a server can make a library wait for ever with one byte now and then. What
+    becomes of such work is not looked at any more.
+    """
+    outcome: queue.SimpleQueue[tuple[T | None, BaseException | None]] = queue.SimpleQueue()
+
+    def run() -> None:
+        _THREAD.exchange = exchange
+        try:
+            outcome.put((work(), None))
+        except BaseException as error:  # noqa: BLE001  # raised in the thread that waits
+            outcome.put((None, error))
+
+    threading.Thread(target=run, name="question", daemon=True).start()
     try:
-        yield exchange
-    finally:
-        _THREAD.exchange = None
+        value, error = outcome.get(timeout=max(exchange.deadline - time.monotonic(), 0.0) + _GRACE_S)
+    except queue.Empty:
+        raise Overdue("the reply is not complete in time") from None
+    if error is not None:
+        raise error
+    return cast(T, value)
 
 
 class Session(httpx.Client):
-    """Sends for whoever is ``exchanging``, and for nobody else."""
+    """Sends for an ``exchanged`` question, and for nobody else."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -123,8 +143,7 @@ class _Bounded(httpx.SyncByteStream):
                 raise TooLarge(f"the reply has more than {LARGEST_REPLY} bytes")
             if time.monotonic() > self._exchange.deadline:
                 raise Overdue("the reply is not complete in time")
-            if self._exchange.status != httpx.codes.OK:
-                self._exchange.words = (self._exchange.words + chunk)[:_WORDS]
+            self._exchange.words = (self._exchange.words + chunk)[:_WORDS]
             yield chunk
 
     def close(self) -> None:

@@ -6,7 +6,7 @@ that is at least as strong contradicts, and what another insight holds all evide
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any
@@ -34,7 +34,7 @@ def united(new: Insight, known: Iterable[Insight]) -> Insight:
     if not same or new.demoted_by is not None:
         return new
     runs = sorted({run for one in (new, *same) for run in _runs(one)})
-    details = {**new.details, "runs": runs}
+    details = {**new.details, **_loosest(new, same), "runs": runs}
     evidence = _every(same, new)
     text = wording.pattern(details, evidence) if new.kind is Kind.PATTERN else wording.failure(details)
     importance = min(0.95, max(one.importance for one in (new, *same)) + 0.05)
@@ -103,6 +103,14 @@ def _runs(insight: Insight) -> frozenset[str]:
     noted = insight.details.get("runs", ())
     own = (insight.run_id,) if insight.run_id else ()
     return frozenset((*(str(run) for run in noted), *(one.run_id for one in insight.evidence), *own))
+
+
+def _loosest(new: Insight, same: Iterable[Insight]) -> dict[str, Any]:
+    """The limits under which a failure was seen: the loosest, since under tighter ones it comes the more."""
+    noted = [one.details["limits"] for one in (new, *same) if isinstance(one.details.get("limits"), Mapping)]
+    if not noted:
+        return {}
+    return {"limits": {name: max(limits.get(name, 0) for limits in noted) for name in noted[0]}}
 
 
 def _every(same: Iterable[Insight], new: Insight) -> tuple[Evidence, ...]:

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
+from fumehood.errors import UsageError
 from fumehood.memory.hygiene import moment, subject
 from fumehood.records.insight import Insight
 from fumehood.text import block, json_document, plain
@@ -15,9 +16,17 @@ MOST_LINE_CHARS: Final = 1_000_000
 
 
 def clean(insight: Insight) -> Insight:
-    """The insight with texts that every database can hold: no control characters, no lone surrogates, no NUL."""
+    """The insight as every database can hold it: no control character in its texts, and details that JSON has.
+
+    Raises UsageError for details that JSON does not have.
+    """
     run = None if insight.run_id is None else plain(insight.run_id, 200)
-    return insight.model_copy(update={"text": block(insight.text, 4000), "run_id": run})
+    try:
+        written = json.dumps(insight.details, ensure_ascii=False, allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise UsageError(f"an insight's details cannot be written as JSON: {plain(str(error), 200)}") from error
+    details = json.loads(written.encode("utf-8", "replace"))
+    return insight.model_copy(update={"text": block(insight.text, 4000), "run_id": run, "details": details})
 
 
 def to_row(insight: Insight) -> dict[str, Any]:

@@ -334,21 +334,22 @@ class MemoryStore:
         )
 
     def _refresh(self) -> None:
-        if self._address.is_sqlite and self._is_unchanged():
+        version = self._data_version() if self._address.is_sqlite else None
+        if version is not None and version == self._seen:
             return
         with self._engine.connect() as connection:
             again = self._index.refresh(connection)
         if again:
             with self._engine.begin() as connection:
                 store_vectors(connection, again, self._embedder.identity)
+        self._seen = version
 
-    def _is_unchanged(self) -> bool:
-        """Whether SQLite knows that nobody wrote since the last question."""
+    def _data_version(self) -> int:
+        """SQLite's own mark, which changes with whatever any other connection writes."""
         self._watch = self._watch or self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
         version = int(self._watch.exec_driver_sql("PRAGMA data_version").scalar_one())
         self._watch.rollback()
-        before, self._seen = self._seen, version
-        return before == version
+        return version
 
     def get(self, identifier: str) -> Insight:
         """The insight with this id, or with the only id that begins like this. UsageError where there is not one."""

@@ -11,14 +11,14 @@ from fumehood.errors import FumehoodError, MemoryTroubleError
 from fumehood.memory.address import Address
 
 _KNOWN: Final = (
-    (("database is locked", "table is locked", "lock wait timeout"), "it is locked by another process",
-     "wait for it to end, then try again"),
+    (("database is locked", "table is locked", "lock wait timeout", "could not be acquired"),
+     "it is locked by another process", "wait for it to end, then try again"),
     (("readonly", "read-only", "permission denied"), "it cannot be written",
      "give permission, or name another database with --memory-db"),
     (("disk is full", "no space left", "file too large", "disk i/o error", "is full", "could not extend"),
      "there is no room for it, or its disk fails", "make room, then try again"),
     (("malformed", "not a database", "corrupt", "cannot be read back"), "it is damaged",
-     "move the file away and import what runs kept: fumehood memory import RUN/experiments/insights.jsonl"),
+     "move the file away and import what runs kept: fumehood memory import RUN/memori/insights.jsonl"),
     (("password", "authentication", "access denied"), "it refuses the user or the password", "check the address"),
     (("unable to open", "could not connect", "connection refused", "can't connect", "connection failed",
       "failed to resolve", "server closed", "lost connection", "timeout expired", "gone away", "does not exist",

@@ -36,6 +36,8 @@ class LlmSettings(Record):
     """Of one try, from its first byte to its last."""
     max_retries: Annotated[int, Field(ge=0, le=20)] = 4
     """More tries of one question, where a server was busy or could not be reached."""
+    backoff_s: Annotated[float, Field(ge=0)] = 1.0
+    """About the first wait before another try, where the server asks for none; each is up to twice the one before."""
     budget_usd: Annotated[float, Field(gt=0)] | None = None
     """None is no limit."""
     budget_tokens: Annotated[int, Field(gt=0)] | None = None

@@ -46,3 +46,9 @@ class Proposals(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     proposals: Annotated[list[Proposal], Field(min_length=1)]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_alone(cls, said: Any) -> Any:
+        """A model that gives one where several were asked for has given one."""
+        return {"proposals": [said]} if isinstance(said, dict) and "action" in said else said

@@ -18,7 +18,7 @@ def upgrade() -> None:
         sa.Column("id", sa.String(32), nullable=False),
         sa.Column("kind", sa.String(16), nullable=False),
         sa.Column("phase", sa.String(16), nullable=False),
-        sa.Column("importance", sa.Float(53), nullable=False),
+        sa.Column("importance", sa.Double, nullable=False),
         sa.Column("created_at", sa.String(40), nullable=False),
         sa.Column("run_id", sa.String(200)),
         sa.Column("iteration", sa.Integer),

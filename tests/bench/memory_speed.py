@@ -1,0 +1,94 @@
+"""How long a memory takes to answer and to store, on SQLite, warm: ``python -m bench.memory_speed``.
+
+Insights are of the kinds and lengths that runs leave: results, patterns and failures of many data sets. Every question
+is another one, and asks for five insights; what is measured is what research calls.
+"""
+
+import json
+import random
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from fakes import insights as fake
+from fumehood.memory.store import MemoryStore, Query
+from fumehood.records import Phase
+from fumehood.records.insight import DataFingerprint, Insight
+
+SIZES = (200, 10_000)
+ASKED = 200
+STORED = 100
+RECALLED = 5
+_FAMILIES = ("mlp", "residual_mlp", "cnn", "residual_cnn", "vit", "mixer", "text_cnn", "bag_of_words")
+_WORDS = ("classify", "digits", "wine", "tables", "accuracy", "dropout", "width", "depth", "learning", "rate", "loss")
+
+
+def measure(sizes: tuple[int, ...] = SIZES, say: Callable[[str], None] = lambda _: None) -> dict[str, Any]:
+    """``retrieve_ms`` and ``store_ms``: medians by the number of insights; ``retrieve_p95_ms``, ``first_ms``."""
+    found: dict[str, dict[str, float]] = {"retrieve_ms": {}, "retrieve_p95_ms": {}, "first_ms": {}, "store_ms": {}}
+    for size in sizes:
+        say(f"a memory of {size:,} insights")
+        with TemporaryDirectory(prefix="fumehood-bench-") as folder:
+            for name, value in _of_size(size, Path(folder) / "memory.db").items():
+                found[name][str(size)] = value
+    return found
+
+
+def _of_size(size: int, file: Path) -> dict[str, float]:
+    draw = random.Random(0)
+    with MemoryStore.open(str(file)) as store:
+        store.add(_insight(draw) for _ in range(size))
+    with MemoryStore.open(str(file)) as store:
+        first = _ms(lambda: store.recall(_question(draw), RECALLED))
+        asked = sorted(_ms(lambda: store.recall(_question(draw), RECALLED)) for _ in range(ASKED))
+        stored = [_ms(lambda: store.add([_insight(draw)])) for _ in range(STORED)]
+    return {
+        "retrieve_ms": median(asked),
+        "retrieve_p95_ms": asked[int(0.95 * ASKED)],
+        "first_ms": first,
+        "store_ms": median(stored),
+    }
+
+
+def _insight(draw: random.Random) -> Insight:
+    run, about, configuration = f"run-{draw.randrange(10**9)}", _data(draw), str(draw.randrange(10**9))
+    family, mean = draw.choice(_FAMILIES), draw.uniform(0.5, 1)
+    details = {
+        "family": family,
+        "settings": {"lr": draw.choice((0.001, 0.003, 0.01)), "width": draw.choice((32, 64, 128)), "depth": 2},
+        "configuration": configuration,
+        "recipe": {"optimizer": "adamw", "epochs": 30, "batch_size": 64},
+    }
+    if draw.random() < 0.3:
+        return fake.failure(run=run, data=about, details={**details, "failure_kind": "timeout", "cause": ""})
+    return fake.result(mean, run=run, data=about, details=details)
+
+
+def _data(draw: random.Random) -> DataFingerprint:
+    number = draw.randrange(60)
+    kind, shape = (("image", (3, 32, 32)), ("tabular", (20,)), ("tokens", (128,)))[number % 3]
+    return fake.data(
+        spec=f"csv:set-{number}.csv",
+        source_digest=str(number),
+        rows=200 * (number + 1),
+        input_kind=kind,
+        input_shape=shape,
+    )
+
+
+def _question(draw: random.Random) -> Query:
+    return Query(_data(draw), draw.choice(list(Phase)), " ".join(draw.choices(_WORDS, k=8)))
+
+
+def _ms(work: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    work()
+    return 1000 * (time.perf_counter() - began)
+
+
+if __name__ == "__main__":
+    print(json.dumps(measure(say=lambda words: print(words, file=sys.stderr)), indent=2))
