@@ -51,7 +51,8 @@ class Research:
         """Do everything that is still to be done; returns the finished run."""
         self.progress.run_started(self.recorder.run)
         self.note_image()
-        with warm_rooms(self.host, self.recorder.run.settings.parallel) as pool:
+        settings = self.recorder.run.settings
+        with warm_rooms(self.host, settings.parallel, settings.splits) as pool:
             self.prepare()
             with self.laboratory.executor(pool) as executor, self.fitting() as baselines:
                 self.search(executor)
@@ -108,7 +109,7 @@ class Research:
         self.progress.stage("preparing data")
         sealed = self.recorder.directory.fresh(self.recorder.directory.sealed)
         dataset, facts = preparation.prepare(
-            self.host, sealed, run.settings.data, run.settings.split_seed, run.settings.subset
+            self.host, sealed, run.settings.data, run.settings.split_seed, run.settings.subset, run.settings.splits
         )
         draft = goal.parse(
             run.settings.goal.text, data=run.settings.data, metric=run.settings.metric, target=run.settings.target

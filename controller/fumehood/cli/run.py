@@ -5,7 +5,7 @@ from typing import Literal
 
 import click
 
-from fumehood.cli.options import AS_JSON, CONFIDENCE, GPUS, POLICY, RUN_DIR, SUBSET, VERBOSE, Count, Positive
+from fumehood.cli.options import AS_JSON, CONFIDENCE, GPUS, POLICY, RUN_DIR, SPLITS, SUBSET, VERBOSE, Count, Positive
 
 
 @click.command()
@@ -31,6 +31,7 @@ from fumehood.cli.options import AS_JSON, CONFIDENCE, GPUS, POLICY, RUN_DIR, SUB
     "--seed", type=click.IntRange(0, 2**31), default=0, show_default=True, help="Drives planner and candidates."
 )
 @click.option("--split-seed", type=click.IntRange(0, 2**31), default=0, show_default=True, help="Drives the split.")
+@SPLITS
 @SUBSET
 @CONFIDENCE
 @click.option(
@@ -66,6 +67,7 @@ def run(
     num_seeds: int,
     seed: int,
     split_seed: int,
+    splits: str,
     subset: int | None,
     confidence_level: float,
     parallel: int | Literal["auto"],
@@ -93,6 +95,7 @@ def run(
         num_seeds=num_seeds,
         seed=seed,
         split_seed=split_seed,
+        splits=splits,
         subset=subset,
         confidence_level=confidence_level,
         policy=policy,
