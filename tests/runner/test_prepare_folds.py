@@ -141,7 +141,7 @@ def accuracy(prepared: Prepared, fold: int) -> float:
 
 
 def leaking(fold: int) -> tuple[np.ndarray, np.ndarray]:
-    """The label itself, as a number and as a word, in one fold's rows only; elsewhere it is chance, or the same word."""
+    """The label itself, as a number and as a word, in one fold's rows only; elsewhere chance, or one word."""
     inside = np.isin(np.arange(N), fold_rows(LABELS, 3)[fold - 1])
     return np.where(inside, LABELS, NOISE), np.where(inside, np.where(LABELS == 1, "leakyes", "leakno"), "none")
 
