@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from fumehood import __version__, floor, goal, policy, recorder, report, signing, text
 from fumehood.assembly.author import TemplateAuthor
-from fumehood.data import seal, specs
+from fumehood.data import folds, seal, specs
 from fumehood.errors import Interrupted, UsageError
 from fumehood.experience import Experience, NoExperience, OnFirstUse
 from fumehood.goal import language as goal_language
@@ -107,6 +107,9 @@ def settings(
         raise UsageError("no data set is named, neither by --data nor in the goal", "fumehood data list")
     limits = _load(policy)
     spec = specs.parse(draft.data, int(limits.raw_data))
+    splits = rest.get("splits", folds.HOLDOUT)
+    parallel = 1 if parallel == "auto" and folds.count(splits) else parallel
+    folds.expect_possible(splits, spec, 1 if parallel == "auto" else parallel)
     metric = METRICS[draft.metric] if draft.metric else None
     provisional = Goal(
         text=draft.text,

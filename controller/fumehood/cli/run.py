@@ -15,6 +15,7 @@ from fumehood.cli.options import (
     MEMORY_NAMESPACE,
     POLICY,
     RUN_DIR,
+    SPLITS,
     SUBSET,
     VERBOSE,
     Count,
@@ -49,6 +50,7 @@ from fumehood.cli.options import (
     "--seed", type=click.IntRange(0, 2**31), default=0, show_default=True, help="Drives planner and candidates."
 )
 @click.option("--split-seed", type=click.IntRange(0, 2**31), default=0, show_default=True, help="Drives the split.")
+@SPLITS
 @SUBSET
 @CONFIDENCE
 @click.option(
@@ -101,6 +103,7 @@ def run(
     num_seeds: int,
     seed: int,
     split_seed: int,
+    splits: str,
     subset: int | None,
     confidence_level: float,
     parallel: int | Literal["auto"],
@@ -142,6 +145,7 @@ def run(
         num_seeds=num_seeds,
         seed=seed,
         split_seed=split_seed,
+        splits=splits,
         subset=subset,
         confidence_level=confidence_level,
         policy=policy,

@@ -29,6 +29,7 @@ def repeat(run: Run) -> tuple[str, ...]:
         ("--num-seeds", asked.num_seeds),
         ("--seed", asked.seed),
         ("--split-seed", asked.split_seed),
+        ("--splits", asked.splits),
         ("--confidence-level", asked.confidence_level),
         ("--policy", asked.policy),
         ("--parallel", asked.parallel),
