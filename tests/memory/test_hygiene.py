@@ -121,3 +121,29 @@ def test_runs_that_are_stored_at_once_add_up_the_same(store):
     store.add([pattern(run=run) for run in ("r1", "r2", "r3")])
     standing = [one for one in store.all() if one.demoted_by is None]
     assert [one.runs for one in standing] == [3]
+
+
+WEIRD = (None, 3, "x", [], [None], [{}], {}, {"a": [1]}, True, 0.5)
+
+
+@pytest.mark.parametrize("weird", WEIRD, ids=str)
+def test_insights_that_somebody_else_wrote_are_taken_in_whatever_their_details(store, weird):
+    keys = ("runs", "limits", "verdict", "cause", "family", "configuration", "failure_kind", "data_kind", "metric")
+    given = []
+    for make in (result, pattern, failure):
+        for key in keys:
+            for run in ("r1", "r2"):
+                one = make(run=run)
+                given.append(one.model_copy(update={"details": {**one.details, key: weird}}))
+        given += [insight(kind=one.kind, details={"limits": weird}, data=data()) for one in given[-2:]]
+    assert store.add(given[::2]) + store.add(given[1::2]) == len(given)
+    assert len(store.all()) == len(given)
+    assert store.search("cnn accuracy")
+
+
+def test_limits_that_are_no_numbers_are_left_out():
+    first, second = (
+        one.model_copy(update={"details": {**one.details, "limits": limits}})
+        for one, limits in ((failure(run="r1"), {"wall_s": "long"}), (failure(run="r2"), {"wall_s": 3.0, "x": None}))
+    )
+    assert united(second, [first]).details["limits"] == {"wall_s": 3.0}

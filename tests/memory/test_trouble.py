@@ -204,6 +204,8 @@ def test_a_server_that_is_not_there_is_trouble_and_no_message_tells_the_password
         "oracle://u:s3cr3t-word@h/x",
         "postgresql+asyncpg://u:s3cr3t-word@h/x",
         "postgresql://u:s3cr3t-word@h:port/x",
+        "postgresql://u:some@s3cr3t-word@h/x",
+        "mysql://u:some:@s3cr3t-word@h:3306/x",
         "mongodb://u:s3cr3t-word@h",
         "://s3cr3t-word",
     ],

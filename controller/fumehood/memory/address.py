@@ -82,11 +82,13 @@ def parse(written: str) -> Address:
         )
     try:
         url = make_url(written).set(drivername=driver)
-    except (ArgumentError, ValueError) as error:
+    except (ArgumentError, ValueError):
+        url = None
+    if url is None or "@" in (url.host or ""):  # part of a password, as what could not be read may be
         raise UsageError(
             f"the address of the memory's database ({scheme}://...) cannot be read",
             "quote special characters of a password, such as @ and /, as %40 and %2F",
-        ) from error
+        )
     if driver == "sqlite":
         return _sqlite(url)
     url = url.difference_update_query(_POOLERS_OWN)

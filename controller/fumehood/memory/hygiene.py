@@ -9,23 +9,32 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from hashlib import sha256
-from typing import Any
+from typing import Any, Final
 
 from fumehood.memory import wording
 from fumehood.records.insight import Evidence, Insight, Kind
 
 _UNITED = (Kind.PATTERN, Kind.FAILURE)
+_NEEDED: Final[Mapping[Kind, tuple[str, ...]]] = {
+    Kind.RESULT: ("configuration",),
+    Kind.FAILURE: ("configuration", "family", "failure_kind"),
+    Kind.PATTERN: ("data_kind", "metric", "family", "verdict"),
+}
+"""Details, all of them words, without which an insight of a kind has no subject. Other kinds have none."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def subject(insight: Insight) -> str | None:
     """SHA-256 of what the insight is about; None where nothing else can be about the same."""
     details = insight.details
-    if insight.kind is Kind.PATTERN and all(key in details for key in ("data_kind", "metric", "family")):
+    needed = _NEEDED.get(insight.kind)
+    if needed is None or not all(isinstance(details.get(key), str) for key in needed):
+        return None
+    if insight.kind is Kind.PATTERN:
         return _digest("pattern", details["data_kind"], details["metric"], details["family"])
-    if insight.kind in (Kind.RESULT, Kind.FAILURE) and insight.data is not None and "configuration" in details:
-        return _digest("configuration", insight.data.source_digest, insight.data.rows, details["configuration"])
-    return None
+    if insight.data is None:
+        return None
+    return _digest("configuration", insight.data.source_digest, insight.data.rows, details["configuration"])
 
 
 def united(new: Insight, known: Iterable[Insight]) -> Insight:
@@ -80,7 +89,7 @@ def _contradicts(new: Insight, old: Insight) -> bool:
 
 
 def _says_the_same(one: Insight, other: Insight) -> bool:
-    if one.kind is not other.kind or one.kind not in _UNITED:
+    if one.kind is not other.kind or one.kind not in _UNITED or subject(one) is None:
         return False
     keys = ("verdict",) if one.kind is Kind.PATTERN else ("failure_kind", "cause")
     return subject(one) == subject(other) and all(one.details.get(key) == other.details.get(key) for key in keys)
@@ -100,17 +109,17 @@ def _strength(insight: Insight) -> tuple[int, int]:
 
 
 def _runs(insight: Insight) -> frozenset[str]:
-    noted = insight.details.get("runs", ())
+    noted = insight.details.get("runs")
+    told = (str(run) for run in noted) if isinstance(noted, list | tuple) else ()
     own = (insight.run_id,) if insight.run_id else ()
-    return frozenset((*(str(run) for run in noted), *(one.run_id for one in insight.evidence), *own))
+    return frozenset((*told, *(one.run_id for one in insight.evidence), *own))
 
 
 def _loosest(new: Insight, same: Iterable[Insight]) -> dict[str, Any]:
     """The limits under which a failure was seen: the loosest, since under tighter ones it comes the more."""
     noted = [one.details["limits"] for one in (new, *same) if isinstance(one.details.get("limits"), Mapping)]
-    if not noted:
-        return {}
-    return {"limits": {name: max(limits.get(name, 0) for limits in noted) for name in noted[0]}}
+    pairs = [(name, value) for limits in noted for name, value in limits.items() if isinstance(value, int | float)]
+    return {"limits": {name: max(v for n, v in pairs if n == name) for name, _ in pairs}} if pairs else {}
 
 
 def _every(same: Iterable[Insight], new: Insight) -> tuple[Evidence, ...]:

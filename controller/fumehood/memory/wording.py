@@ -26,10 +26,12 @@ def pattern(details: Mapping[str, Any], evidence: Sequence[Evidence]) -> str:
 
 
 def failure(details: Mapping[str, Any]) -> str:
-    runs = len(details.get("runs", ())) or 1
+    noted = details.get("runs")
+    runs = max(1, len(noted)) if isinstance(noted, list | tuple) else 1
     seen = "in one run" if runs == 1 else f"in {runs} runs"
-    cause = f": {details['cause']}" if details.get("cause") else ""
-    return f"{plain(str(details['family']), 60)} failed with {details['failure_kind']}{cause} (seen {seen})."
+    cause = f": {plain(str(details['cause']), 200)}" if details.get("cause") else ""
+    kind = plain(str(details["failure_kind"]), 40)
+    return f"{plain(str(details['family']), 60)} failed with {kind}{cause} (seen {seen})."
 
 
 def decision(reason: str, number: int, family: str, data: DataFingerprint) -> str:
