@@ -24,7 +24,7 @@ FILTER := $(if $(T),$(if $(findstring /,$(T)),$(T),-k "$(T)"))
 SOURCES := controller shared sandbox_image tests
 DEMO := --goal "Classify handwritten digits with >95% accuracy" --data digits --planner search --max-iterations 6 --num-seeds 3
 
-.PHONY: help venv dev engine gvisor gvisor-if-ours image demo test unit attacks cheats lint format lock bench bench-quality fuzz chaos coverage clean
+.PHONY: help venv dev engine gvisor gvisor-if-ours image demo test unit attacks cheats lint format lock bench bench-quality bench-memory fuzz chaos coverage clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -112,6 +112,9 @@ bench: dev engine image ## Measure what isolation costs (FUMEHOOD_BENCH_ITEMS=1,
 
 bench-quality: dev engine image ## Compare searches with plain scikit-learn (QUALITY="--bare --splits 0,1"; see tests/bench)
 	@PYTHONPATH=tests:sandbox_image:controller:shared $(BIN)/python -m bench.quality $(QUALITY)
+
+bench-memory: dev engine image ## Measure what memory saves, over paired searches (MEMORY="--tasks A,B --seeds 0,1"; see tests/bench)
+	@PYTHONPATH=tests:sandbox_image:controller:shared $(BIN)/python -m bench.memory $(MEMORY)
 
 fuzz: dev ## Read 12,000 hostile inputs, as rooms could send them (FUZZ="INPUTS-PER-TARGET SEED")
 	@PYTHONPATH=tests:controller:shared $(BIN)/python -m fuzz $(FUZZ)

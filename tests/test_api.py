@@ -5,7 +5,15 @@ import sys
 
 import pytest
 
-from fumehood import AgentOrchestrator, QuickEvalConfig, api, session
+from fakes.llm_server import scripted
+from fumehood import (
+    AgentOrchestrator,
+    ManualMemoryContextManager,
+    QuickEvalConfig,
+    api,
+    assemble_from_config,
+    session,
+)
 from fumehood.errors import UsageError
 from fumehood.records import RunSettings
 
@@ -21,7 +29,7 @@ class Asked(BaseException):
 
 @pytest.fixture
 def asked(monkeypatch):
-    def start(settings, workdir, progress):
+    def start(settings, workdir, progress, means):
         raise Asked(settings, workdir)
 
     monkeypatch.setattr(session, "start", start)
@@ -101,3 +109,60 @@ def test_the_package_offers_these_names_and_loads_them_late():
     printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert printed == ["False", "True", "False"]
     assert api.QuickEvalConfig is QuickEvalConfig
+
+
+def test_a_language_model_leads_where_one_is_named_and_its_key_is_in_no_setting(asked):
+    settings = asked(
+        QuickEvalConfig(dataset_name="digits"),
+        llm_base_url="http://localhost:11434/v1",
+        llm_model="gpt-oss:20b",
+        llm_api_key="sk-secret-of-the-test",
+        budget_tokens=9000,
+    ).settings
+    assert (settings.planner, settings.llm.model, settings.llm.budget_tokens) == ("llm", "openai/gpt-oss:20b", 9000)
+    assert "sk-secret" not in settings.model_dump_json()
+
+
+def test_address_and_model_are_the_first_two_arguments_as_they_were_in_pytorch_researcher():
+    AgentOrchestrator("http://localhost:11434/v1", "gpt-oss:20b", 3)
+
+
+@pytest.mark.parametrize(("environment", "namespace"), [("no", None), ("yes", "default")])
+def test_the_environment_decides_about_the_memory_where_nothing_is_said(asked, monkeypatch, environment, namespace):
+    monkeypatch.setenv("FUMEHOOD_MEMORY", environment)
+    assert asked(QuickEvalConfig(dataset_name="digits")).settings.memory == namespace
+
+
+def test_a_memory_of_the_user_s_own_is_used(asked, tmp_path):
+    manager = ManualMemoryContextManager(str(tmp_path / "m.db"), namespace="mine")
+    assert asked(QuickEvalConfig(dataset_name="digits"), memory_manager=manager).settings.memory == "mine"
+    assert AgentOrchestrator(memory_manager=manager).initialize_memory_manager() is manager
+    assert isinstance(AgentOrchestrator().initialize_memory_manager(), ManualMemoryContextManager)
+
+
+def test_a_plan_by_a_language_model_without_one_is_a_usage_error():
+    with pytest.raises(UsageError, match="no language model"):
+        AgentOrchestrator(planner="llm").run(goal="Classify digits", workdir="never-made")
+
+
+def test_assembling_writes_a_file_by_the_template_and_says_why(tmp_path):
+    config = {"class_name": "Net", "input_shape": [4], "layers": [{"type": "Linear", "out_features": 3}]}
+    made = assemble_from_config(config, tmp_path / "model.py")
+    assert (made["via"], made["attempts"]) == ("template", 0)
+    assert "no language model is configured" in made["reason"]
+    assert (tmp_path / "model.py").read_text() == made["source"]
+
+
+def test_assembling_asks_the_model_that_is_named(tmp_path):
+    source = "from torch import nn\n\n\nclass Net(nn.Module):\n    pass\n"
+    config = {"class_name": "Net", "input_shape": [4], "layers": [{"type": "Linear", "out_features": 3}]}
+    with scripted([f"```python\n{source}```"]) as server:
+        asked = {"base_url": server.url, "model_name": "gpt-oss:20b", "max_retries": 1, "retry_backoff": 0.1}
+        made = assemble_from_config(config, tmp_path / "model.py", llm_kwargs=asked)
+    assert (made["via"], made["attempts"], made["source"]) == ("llm", 1, source)
+
+
+def test_an_unknown_argument_for_the_model_is_named(tmp_path):
+    config = {"class_name": "Net", "input_shape": [4], "layers": [{"type": "Linear", "out_features": 3}]}
+    with pytest.raises(UsageError, match="temperature"):
+        assemble_from_config(config, tmp_path / "model.py", llm_kwargs={"temperature": 1})

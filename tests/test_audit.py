@@ -100,7 +100,7 @@ def test_a_run_as_it_was_left_passes_and_nothing_is_written(run):
     assert counts == {
         Group.JOURNAL: 22, Group.SIGNATURES: 0, Group.POLICY: 2, Group.LIMITS: 11, Group.IMAGE: 0, Group.DATA: 8,
         Group.SOURCE: 5, Group.RECORDS: 12, Group.PREDICTIONS: 10, Group.WEIGHTS: 6, Group.SCORES: 7, Group.REPORTS: 10,
-        Group.SEAL: 1,
+        Group.SEAL: 1, Group.QUESTIONS: 0,
     }  # fmt: skip
 
 

@@ -32,6 +32,13 @@ def test_a_goal_that_the_rules_read_wholly_is_put_to_nobody():
     assert model.questions == []
 
 
+@pytest.mark.parametrize("text", ["Classify handwritten digits", "Tell the wines apart as well as you can"])
+def test_a_metric_that_is_not_said_is_no_reason_to_ask(text):
+    model = ScriptedModel()
+    assert read(text, model).metric is None
+    assert model.questions == []
+
+
 def test_what_the_rules_leave_unsaid_is_filled_in_and_what_they_read_stands():
     assert (parse(PUZZLE).metric, parse(PUZZLE).max_parameters) == (None, None)
     goal = complete(read(PUZZLE, ScriptedModel([RIGHT])), Task.CLASSIFICATION)

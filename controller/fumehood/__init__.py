@@ -4,10 +4,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from fumehood.api import AgentOrchestrator, QuickEvalConfig
+    from fumehood.api import AgentOrchestrator, QuickEvalConfig, assemble_from_config
     from fumehood.memory.context import ManualMemoryContextManager
 
-__all__ = ["AgentOrchestrator", "ManualMemoryContextManager", "QuickEvalConfig"]
+__all__ = ["AgentOrchestrator", "ManualMemoryContextManager", "QuickEvalConfig", "assemble_from_config"]
 __version__ = "0.1.0"
 
 

@@ -7,7 +7,7 @@ judge it, unless the sealed test split is asked for, whose opening is numbered i
 
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +15,7 @@ from tempfile import TemporaryDirectory
 
 from fumehood import decision, floor, goal, literals, policy, preparation, text
 from fumehood.candidate import Candidate
-from fumehood.data import catalog, specs
+from fumehood.data import catalog, folds, specs
 from fumehood.errors import BudgetError, EngineError, FumehoodError, HostileOutputError, UsageError
 from fumehood.laboratory import Laboratory, warm_rooms
 from fumehood.policy import Policy
@@ -48,6 +48,8 @@ class CheckSettings(Record):
     split_seed: int
     subset: int | None = None
     """As in ``RunSettings``."""
+    splits: str = folds.HOLDOUT
+    """Likewise."""
     gpus: str | None = None
     """The value of ``--gpus``; None leaves it to the policy."""
     timeout_s: float | None = None
@@ -75,7 +77,8 @@ def check(asked: CheckSettings, candidate: Candidate, workdir: Path | None, prog
 
 
 def _expect_usable(asked: CheckSettings, spec: specs.DataSpec) -> None:
-    """Metric and minimum, as far as they can be judged before the data are read."""
+    """Folds, metric and minimum, as far as they can be judged before the data are read."""
+    folds.expect_possible(asked.splits, spec)
     entry = None if spec.files else catalog.find(spec.text.strip())
     if entry is not None:
         _goal(asked, entry.task)
@@ -132,8 +135,12 @@ class Check:
         try:
             run_id = f"check_{secrets.token_hex(8)}"
             uuids = gpus.resolve(self.asked.gpus, self.policy)
-            with self.progress, open_host(self.policy, run_id, uuids=uuids) as host, warm_rooms(host) as pool:
-                self._try(host, pool, run_id)
+            with (
+                self.progress,
+                open_host(self.policy, run_id, uuids=uuids) as host,
+                warm_rooms(host, splits=self.asked.splits) as pools,
+            ):
+                self._try(host, pools, run_id)
         except (HostileOutputError, BudgetError, EngineError) as error:
             self._stopped(error)
         except OSError as error:
@@ -143,16 +150,17 @@ class Check:
 
     # -- the steps --
 
-    def _try(self, host: Host, pool: Pool, run_id: str) -> None:
+    def _try(self, host: Host, pools: Sequence[Pool], run_id: str) -> None:
         """Prepare the data, evaluate the candidate, measure it, judge."""
         self._note(image=host.images.sandbox)
         self.progress.stage("Preparing the data")
         sealed = self.folder / "sealed"
-        dataset, facts = preparation.prepare(host, sealed, self.asked.data, self.asked.split_seed, self.asked.subset)
+        asked = self.asked
+        dataset, facts = preparation.prepare(host, sealed, asked.data, asked.split_seed, asked.subset, asked.splits)
         wanted = _goal(self.asked, dataset.task)
         self._note(dataset=dataset, prepared=facts, goal=wanted)
         laboratory = Laboratory(host, sealed, sealed / "scratch", dataset, self._design(host, wanted), self.progress)
-        envelope = self._evaluate(laboratory, pool)
+        envelope = self._evaluate(laboratory, pools)
         self._note(envelope=envelope)
         self._expect_in_budget(envelope)
         self._judge(envelope, self._measure(laboratory, envelope, run_id), wanted)
@@ -166,12 +174,12 @@ class Check:
             device="cuda" if host.grant else "cpu",
         )
 
-    def _evaluate(self, laboratory: Laboratory, pool: Pool) -> Envelope:
+    def _evaluate(self, laboratory: Laboratory, pools: Sequence[Pool]) -> Envelope:
         """Train every seed, and predict the validation inputs or, if asked for, the test inputs."""
         source = self.folder / "model.py"
         source.write_bytes(self.candidate.content)
         job = laboratory.job(_NUMBER, source, self.candidate.digest, self._timeout_s())
-        with laboratory.executor(pool) as executor:
+        with laboratory.executor(pools) as executor:
             self.progress.stage(f"Training {words.counted(len(job.seeds), 'seed')} of {self.candidate.path}")
             envelope = executor.evaluate(job, self.folder)
             if self.asked.final and envelope.failure is None:
@@ -232,7 +240,7 @@ class Check:
 def _both(evaluated: Envelope, tested: Envelope) -> Envelope:
     """The predictions of the test inputs, with what the candidate's training showed."""
     told = {seed.seed: seed for seed in evaluated.seeds}
-    kept = ("weights_digest", "parameters", "train_claims")
+    kept = ("weights_digest", "parameters", "train_claims", "folds")
     seeds = tuple(
         seed.model_copy(update={name: getattr(told[seed.seed], name) for name in kept}) for seed in tested.seeds
     )

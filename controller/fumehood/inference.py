@@ -1,5 +1,7 @@
 """The winner of a run on new rows: encoded as its training rows were, predicted in a room, averaged over its seeds.
 
+With folds every model of a seed predicts, each in rooms of its fold, and they are averaged as on the sealed test.
+
 Every row is asked once: the winner was looked at twice when it was judged, and nothing is judged here.
 """
 
@@ -17,8 +19,9 @@ import numpy.typing as npt
 from scipy.special import softmax
 
 from fumehood import rooms, text
-from fumehood.data import order, seal, specs
+from fumehood.data import folds, order, seal, specs
 from fumehood.errors import DataError, InternalError, NoCandidateError, UsageError
+from fumehood.executors.folded import weights_files, weights_folder
 from fumehood.executors.local import job_fields, weights_file
 from fumehood.journal import fold, lines
 from fumehood.records import Dataset, Envelope, Iteration
@@ -82,12 +85,19 @@ def predict(directory: RunDirectory, spec_text: str, gpus: str | None = None) ->
     source, alive = _winner(directory, winner, state.run.winning() or winner.envelope)
     spec = specs.for_new_rows(spec_text, int(policy.raw_data))
     uuids = state.run.settings.gpus if gpus is None else host_gpus.resolve(gpus, policy)
-    with tempfile.TemporaryDirectory() as scratch, open_host(policy, state.run.run_id, uuids=uuids) as host:
-        encoded = _encode(host, dataset, spec, Path(scratch))
-        outputs = _run(host, dataset, source, alive, directory, encoded, Path(scratch))
+    parts = [(dataset.fold(k), weights_folder(directory.winner_weights, k)) for k in dataset.numbers]
+    found: list[list[npt.NDArray[np.float32]]] = []
+    notes: list[str] = []
+    with open_host(policy, state.run.run_id, uuids=uuids) as host:
+        for part, weights in parts or [(dataset, directory.winner_weights)]:
+            with tempfile.TemporaryDirectory() as scratch:
+                encoded = _encode(host, part, spec, Path(scratch))
+                found.append(_run(host, part, source, alive, weights, encoded, Path(scratch)))
+                notes += encoded.facts.notes
+    outputs = [folds.averaged(models, dataset.task) for models in zip(*found, strict=True)]
     values = np.stack([softmax(o, axis=1) if dataset.task is Task.CLASSIFICATION else o for o in outputs])
     spread = values.std(axis=0, ddof=1) if len(values) > 1 else np.zeros_like(values[0])
-    return Predictions(dataset, values.mean(axis=0), spread, tuple(encoded.facts.notes))
+    return Predictions(dataset, values.mean(axis=0), spread, tuple(dict.fromkeys(notes)))
 
 
 def _winner(directory: RunDirectory, winner: Iteration, judged: Envelope) -> tuple[str, list[SeedSpec]]:
@@ -100,10 +110,9 @@ def _winner(directory: RunDirectory, winner: Iteration, judged: Envelope) -> tup
         raise UsageError(
             f"{directory.winner_source} is not what the journal says", "it was changed; take it from a backup"
         )
-    alive = [seed for seed in judged.seeds if seed.weights_digest and seed.failure is None]
-    for seed in alive:
-        path = weights_file(directory.winner_weights, seed.seed)
-        if not path.is_file() or seal.file_digest(path) != seed.weights_digest:
+    alive = [seed for seed in judged.seeds if seed.models]
+    for path, model in (found for seed in alive for found in weights_files(directory.winner_weights, seed)):
+        if not path.is_file() or seal.file_digest(path) != model.weights_digest:
             raise UsageError(f"{path} is not what the journal says", "it was changed; take it from a backup")
     return source.decode(), [SeedSpec(seed=seed.seed, order=0) for seed in alive]
 
@@ -127,17 +136,17 @@ def _run(
     dataset: Dataset,
     source: str,
     seeds: Sequence[SeedSpec],
-    directory: RunDirectory,
+    stored: Path,
     encoded: EncodeReply,
     scratch: Path,
 ) -> list[npt.NDArray[np.float32]]:
-    """Predictions of every seed that managed, N x outputs each, in the file's order."""
+    """Predictions of every seed with its ``stored`` weights, N x outputs each, in the file's order."""
     spec = encoded.arrays["inputs"]
     permutation = order.permutation(secrets.token_bytes(32), "predict", spec.shape[0])
     inputs = scratch / "shuffled.bin"
     order.permute_file(scratch / paths.array_file("inputs"), inputs, spec, permutation)
     files = [scratch / f"predictions-{i}" for i in range(len(seeds))]
-    weights = [weights_file(directory.winner_weights, seed.seed) for seed in seeds]
+    weights = [weights_file(stored, seed.seed) for seed in seeds]
     with host.room("predict") as room:
         fields = job_fields(dataset, seeds, "cuda" if host.grant else "cpu", room.cage.threads)
         request = PredictRequest(**fields, inputs=spec, deadline_s=room.cage.limits.wall_s)

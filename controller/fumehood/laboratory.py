@@ -6,15 +6,16 @@ the same labels wherever it is tried.
 
 import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from fumehood.data import order, seal
+from fumehood.data import folds, order, seal
 from fumehood.evidence import Evidence, Split, Tried, check_unchanged
 from fumehood.executors import Executor, Job
-from fumehood.executors.local import Arrays, LocalExecutor, weights_file
+from fumehood.executors.folded import FoldedExecutor, weights_files
+from fumehood.executors.local import Arrays, LocalExecutor
 from fumehood.progress import Progress
 from fumehood.records import Comparison, Dataset, Design, Envelope, Score, SeedResult
 from fumehood.sandbox.data_volume import data_volume, fill
@@ -28,18 +29,21 @@ _VOLUME_LIFETIME_S = 30 * 86_400.0
 
 
 @contextmanager
-def warm_rooms(host: Host, parallel: int = 1) -> Iterator[Pool]:
+def warm_rooms(host: Host, parallel: int = 1, splits: str = folds.HOLDOUT) -> Iterator[tuple[Pool, ...]]:
     """Rooms that begin to warm at once, before their data are prepared; see ``Laboratory.executor``.
 
     For ``parallel`` candidates at a time, each with its share of the CPUs and, where there are several, of the GPUs. So
-    many rooms work at once as the machine has memory for, and the others' candidates wait.
+    many rooms work at once as the machine has memory for, and the others' candidates wait. Each fold of ``splits`` has
+    a pool with a volume of its own, of which the first one begins; without folds there is one.
     """
     places = host.at_once("train", "predict")
-    with (
-        data_volume(host.api, host.owner, _VOLUME_LIFETIME_S) as volume,
-        Pool(host.shared_among(parallel), volume, places) as pool,
-    ):
-        yield pool
+    with ExitStack() as stack:
+        pools: list[Pool] = []
+        for _ in range(folds.count(splits) or 1):
+            volume = stack.enter_context(data_volume(host.api, host.owner, _VOLUME_LIFETIME_S))
+            pool = Pool(host.shared_among(parallel), volume, places, at_once=not pools)
+            pools.append(stack.enter_context(pool))
+        yield tuple(pools)
 
 
 @dataclass(frozen=True)
@@ -54,23 +58,36 @@ class Laboratory:
     progress: Progress
 
     @contextmanager
-    def executor(self, pool: Pool) -> Iterator[Executor]:
-        """Rooms of ``pool`` for this data set, whose training rows its volume now takes.
+    def executor(self, pools: Sequence[Pool]) -> Iterator[Executor]:
+        """Rooms of ``pools`` for this data set, whose training rows their volumes now take.
 
         Raises UsageError if the arrays are not those that ``dataset`` speaks of.
         """
-        arrays = Arrays(dataset=self.dataset, folder=self.sealed, scratch=self.scratch, key=self._key())
         Evidence(self.sealed, self.dataset).check()
         with _made_anew(self.scratch):
-            self._fill(pool, arrays)
-            yield LocalExecutor(
-                host=self.host,
-                pool=pool,
-                arrays=arrays,
-                device=self.design.device,
-                overrides=self.design.overrides,
-                progress=self.progress,
-            )
+            each = tuple(self._rooms(*one) for one in zip(pools, self._arrays(), strict=True))
+            yield FoldedExecutor(each) if self.dataset.folds else each[0]
+
+    def _arrays(self) -> list[Arrays]:
+        """Of every fold, or of the data set as a whole."""
+        key, dataset = self._key(), self.dataset
+        if not dataset.folds:
+            return [Arrays(dataset=dataset, folder=self.sealed, scratch=self.scratch, key=key)]
+        return [
+            Arrays(dataset.fold(number), self.sealed, self.scratch, order.key_of_fold(key, number), number)
+            for number in dataset.numbers
+        ]
+
+    def _rooms(self, pool: Pool, arrays: Arrays) -> LocalExecutor:
+        self._fill(pool, arrays)
+        return LocalExecutor(
+            host=self.host,
+            pool=pool,
+            arrays=arrays,
+            device=self.design.device,
+            overrides=self.design.overrides,
+            progress=self.progress,
+        )
 
     def _fill(self, pool: Pool, arrays: Arrays) -> None:
         """The training rows in a secret order, in the volume of the pool's train rooms."""
@@ -103,9 +120,9 @@ class Laboratory:
 
         Seeds that failed before have none: they stay failed, and score as the baseline again.
         """
-        alive = {seed.seed: seed.weights_digest for seed in judged.seeds if seed.failure is None}
-        for seed, digest in alive.items():
-            check_unchanged(weights_file(weights, seed), digest)
+        alive = {seed.seed for seed in judged.seeds if seed.failure is None}
+        for path, model in (found for seed in judged.seeds for found in weights_files(weights, seed)):
+            check_unchanged(path, model.weights_digest)
         job = job.model_copy(update={"seeds": tuple(seed for seed in job.seeds if seed.seed in alive)})
         envelope = executor.predict(job, "test", weights, into)
         found = {seed.seed: seed for seed in envelope.seeds}

@@ -8,6 +8,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from fumehood import floor
 from fumehood.assembly.author import Author
@@ -15,6 +16,7 @@ from fumehood.assembly.language import LanguageAuthor, TrainRoom
 from fumehood.data import seal
 from fumehood.errors import UsageError
 from fumehood.llm import library
+from fumehood.llm import settings as configured
 from fumehood.llm.client import Client
 from fumehood.llm.ledger import Ledger
 from fumehood.llm.model import LanguageModel
@@ -26,6 +28,7 @@ from fumehood.planning.language import LanguagePlanner
 from fumehood.planning.protocol import Planner
 from fumehood.recorder import Recorder
 from fumehood.records import Call, Iteration, LlmSettings, Phase, Run
+from fumehood.text import plain
 
 TRANSCRIPT = "llm.jsonl"
 
@@ -58,6 +61,46 @@ def resumed(run: Run, *, key: str | None = None, key_file: Path | None = None, r
     if replay is not None:
         raise UsageError("the run asks a language model, and began without a transcript", "leave out --llm-replay")
     return Asking(settings, keys(settings, environment=os.environ, flag=key, file=key_file))
+
+
+def opened(
+    planner: str,
+    settings: LlmSettings | None,
+    keys: Keys,
+    replay: Path | None = None,
+    *,
+    budget_usd: float | None = None,
+    budget_tokens: int | None = None,
+) -> "Mind | None":
+    """The language model that plans, by its ``settings`` or as ``replay`` answers; None where none does.
+
+    The budgets are those of a replay; a model's are in its settings. Raises UsageError for what contradicts itself.
+    """
+    if planner == "search":
+        if replay is not None:
+            raise UsageError("a transcript replays a language model, and the search asks none", "leave out one of them")
+        return None
+    if replay is not None:
+        told = LlmSettings(model="transcript", budget_usd=budget_usd, budget_tokens=budget_tokens)
+        return Mind(Asking(told, Keys(), replay))
+    return None if settings is None else Mind(Asking(settings, keys))
+
+
+def for_assembly(asked: Mapping[str, Any]) -> LanguageModel | None:
+    """The model that writes for ``assemble_from_config``; its transcript is kept nowhere."""
+    unknown = sorted(set(asked) - {"base_url", "model_name", "max_retries", "retry_backoff"})
+    if unknown:
+        raise UsageError(
+            f"llm_kwargs has no {plain(', '.join(unknown), 100)}", "base_url, model_name, max_retries, retry_backoff"
+        )
+    found = configured.settings(
+        asked.get("model_name"),
+        asked.get("base_url"),
+        environment=os.environ,
+        max_retries=asked.get("max_retries"),
+        backoff_s=asked.get("retry_backoff"),
+    )
+    return None if found is None else Mind(Asking(found, keys(found, environment=os.environ))).model
 
 
 class Mind:
@@ -93,6 +136,10 @@ class Mind:
     def settings(self) -> LlmSettings:
         """As the journal may hold them; of a replay, the model that answered then."""
         return self._asking.settings.model_copy(update={"model": self.model.name})
+
+    def order_key(self) -> bytes | None:
+        """See ``Asking``."""
+        return self._asking.order_key()
 
     @property
     def replays(self) -> bool:

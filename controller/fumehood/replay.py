@@ -112,7 +112,7 @@ def _again(
         laboratory = Laboratory(host, directory.sealed, scratch / "arrays", dataset, settings.design, progress)
         job = laboratory.job(then.number, source, then.source_digest, settings.timeout_s)
         progress.iteration_started(then.number, then.plan)
-        with warm_rooms(host, settings.parallel) as pool, laboratory.executor(pool) as executor:
+        with warm_rooms(host, settings.parallel, settings.splits) as pool, laboratory.executor(pool) as executor:
             envelope = again(executor, job, then.envelope, scratch)
         if envelope.failure:
             return envelope, None

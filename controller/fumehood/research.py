@@ -36,7 +36,8 @@ class Research:
         """Do everything that is still to be done; returns the finished run."""
         self.progress.run_started(self.recorder.run)
         self.note_image()
-        with warm_rooms(self.host, self.recorder.run.settings.parallel) as pool:
+        settings = self.recorder.run.settings
+        with warm_rooms(self.host, settings.parallel, settings.splits) as pool:
             self.prepare()
             finals = self.finals
             with self.laboratory.executor(pool) as executor, finals.fitting() as baselines:
@@ -67,7 +68,13 @@ class Research:
         key = seal.known_key(self.recorder.directory.sealed)
         sealed = self.recorder.directory.fresh(self.recorder.directory.sealed)
         dataset, facts = preparation.prepare(
-            self.host, sealed, run.settings.data, run.settings.split_seed, run.settings.subset, key
+            self.host,
+            sealed,
+            run.settings.data,
+            run.settings.split_seed,
+            run.settings.subset,
+            run.settings.splits,
+            key,
         )
         draft = run.settings.draft or goal.parse(
             run.settings.goal.text, data=run.settings.data, metric=run.settings.metric, target=run.settings.target

@@ -178,7 +178,7 @@ class Search:
         recalled = [found for one in self.recorder.run.recollections for found in one.recalled]
         history, pending = self.recorder.run.iterations, [begun.plan for begun in self.recorder.state.pending]
         for attempt in range(1, UNUSABLE + 1):
-            self.progress.stage("planning")
+            self.progress.stage(f"planning ({phases.phase(history, self.recorder.run.settings.max_iterations).value})")
             try:
                 plan = self.planner.propose(goal, dataset, history, pending, recalled)
                 return None if plan is None else (plan, self.author.write(plan, goal, dataset, history))

@@ -4,6 +4,7 @@ Everything that can be refused is refused before anything is made, in this order
 GPUs, run directory, engine (before the directory where --parallel auto has to ask it).
 """
 
+import os
 import platform
 from collections.abc import Mapping
 from contextlib import closing, suppress
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from fumehood import __version__, floor, goal, policy, recorder, report, signing, text
 from fumehood.assembly.author import TemplateAuthor
-from fumehood.data import seal, specs
+from fumehood.data import folds, seal, specs
 from fumehood.errors import Interrupted, UsageError
 from fumehood.experience import Experience, NoExperience, OnFirstUse
 from fumehood.goal import language as goal_language
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 
 _NEEDED_LATER = ("scipy.special", "matplotlib.backends.backend_svg", "matplotlib.figure")
 """By the first score and by the report; in the order in which they are imported there."""
+MEMORY = "FUMEHOOD_MEMORY"
 _PACKAGES = ("docker", "jinja2", "matplotlib", "numpy", "optuna", "pydantic", "scikit-learn", "scipy")
 
 
@@ -68,6 +70,11 @@ class Means:
     llm_replay: Path | None = None
     order_key: bytes | None = None
     """Secret row orders of an earlier run, for a new one that is to repeat it."""
+
+
+def remembers() -> bool:
+    """Whether runs use the memory where nobody said so: yes, unless the environment says no."""
+    return os.environ.get(MEMORY, "yes").strip().lower() not in ("0", "no", "off", "false", "n", "f")
 
 
 def settings(
@@ -100,6 +107,9 @@ def settings(
         raise UsageError("no data set is named, neither by --data nor in the goal", "fumehood data list")
     limits = _load(policy)
     spec = specs.parse(draft.data, int(limits.raw_data))
+    splits = rest.get("splits", folds.HOLDOUT)
+    parallel = 1 if parallel == "auto" and folds.count(splits) else parallel
+    folds.expect_possible(splits, spec, 1 if parallel == "auto" else parallel)
     metric = METRICS[draft.metric] if draft.metric else None
     provisional = Goal(
         text=draft.text,

@@ -72,5 +72,6 @@ JSON_TABLE_KEYS = 40_000
 TOKENS_PER_TEXT = 4096
 """Words of a text that a user may ask for; the rest is cut."""
 
+FEWEST_FOLDS, MOST_FOLDS = 2, 10
 SMALLEST_SUBSET = 10
 """Rows, for three splits."""

@@ -97,6 +97,8 @@ class TabularEncoding(Message):
 
     kind: Literal["tabular"] = "tabular"
     columns: Row[Column]
+    zeros: Count = 0
+    """So many columns of zeros follow: the folds of a data set have rows of one shape."""
 
 
 class ImageEncoding(Message):
@@ -121,6 +123,8 @@ class TokenEncoding(Message):
     length: Size
     vocabulary: Row[str]
     """Words of the training texts, the most frequent first."""
+    zeros: Count = 0
+    """So much more padding follows: the folds of a data set have rows of one shape."""
 
     @property
     def vocab_size(self) -> int:
@@ -258,6 +262,8 @@ class PrepareRequest(Message):
     test_fraction: Annotated[float, Field(gt=0, lt=1)]
     subset: Annotated[int, Field(ge=caps.SMALLEST_SUBSET)] | None = None
     """Use a stratified subset of that many rows; None uses all."""
+    folds: Annotated[int, Field(ge=caps.FEWEST_FOLDS, le=caps.MOST_FOLDS)] | None = None
+    """Divide all rows but those for test into so many folds; None leaves training and validation rows as they are."""
     deadline_s: Deadline
 
 
@@ -285,8 +291,21 @@ class DataFacts(Message):
     notes: Row[ShortText] = Field(default=())
 
 
+class Fold(Message):
+    """What was fitted on all folds but one, and serves to train without its rows and to ask about them."""
+
+    encoding: Encoding
+    target: TargetEncoding
+
+
 class PrepareReply(Message):
-    """Arrays ``{train,validation,test}_{inputs,targets}``; targets int64 N, or float32 N x T."""
+    """Arrays ``{train,validation,test}_{inputs,targets}``; targets int64 N, or float32 N x T.
+
+    With folds each of them has these six, named by ``paths.fold_array``: ``train`` is all other folds, ``validation``
+    the fold itself, and ``test`` the same rows for all. The whole data set then has the first fold's ``encoding`` and
+    ``target``; its targets for ``train`` and ``validation`` alike are those of all folds, one fold after the other, and
+    its only inputs are those for test, encoded as without folds, so that the same rows have the same digest.
+    """
 
     job: Literal["prepare"] = "prepare"
     version: Version = WIRE_VERSION
@@ -298,6 +317,7 @@ class PrepareReply(Message):
     encoding: Encoding
     target: TargetEncoding
     arrays: dict[str, ArraySpec]
+    folds: Annotated[Row[Fold], Field(max_length=caps.MOST_FOLDS)] = ()
     facts: DataFacts
 
 
@@ -323,6 +343,7 @@ class RefusalKind(StrEnum):
     WRONG_COLUMNS = "wrong_columns"
     BAD_IMAGES = "bad_images"
     CLASS_MISSING = "class_missing"
+    NO_FOLDS = "no_folds"
 
 
 class Refusal(Message):

@@ -37,6 +37,11 @@ def array_file(name: str) -> str:
     return f"{name}.bin"
 
 
+def fold_array(fold: int, name: str) -> str:
+    """What the array ``name`` of a fold, from 1, is called among all arrays of its data set."""
+    return f"fold{fold}_{name}"
+
+
 def seed_dir(index: int) -> str:
     """Folder of the ``index``-th seed of a job (its position in the request, not the seed's value)."""
     return f"seed-{index}"

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.special import softmax
 from sklearn.datasets import load_diabetes, load_digits
+from sklearn.linear_model import LogisticRegression
 from sklearn.svm import SVC
 
 from fumehood.baselines import child, fitting
@@ -15,7 +17,7 @@ from fumehood.baselines.models import Shape, models
 from fumehood.baselines.wire import predictions_file
 from fumehood.records import Dataset
 from fumehood_shared import paths
-from fumehood_shared.messages import ArraySpec, DataFacts, InputKind, TabularEncoding, TargetEncoding, Task
+from fumehood_shared.messages import ArraySpec, DataFacts, Fold, InputKind, TabularEncoding, TargetEncoding, Task
 
 pytestmark = pytest.mark.unit
 
@@ -77,6 +79,43 @@ def test_images_are_flattened_and_predictions_are_those_of_scikit_learn(tmp_path
     }
     assert accuracy["majority"] < 0.2
     assert min(value for name, value in accuracy.items() if name != "majority") > 0.8
+
+
+def folded(dataset, folder, inputs, targets, count):
+    """The same with its first two thirds divided into folds, each with inputs of its own scale; and their rows."""
+    rest, test = np.split(np.arange(len(inputs)), [2 * len(inputs) // 3])
+    parts, arrays = np.array_split(rest, count), {}
+    for fold, part in enumerate(parts, start=1):
+        own = {"train_inputs": inputs[np.setdiff1d(rest, part)], "validation_inputs": inputs[part]}
+        own |= {"test_inputs": inputs[test]}
+        own = {name: (array * np.float32(fold)) for name, array in own.items()}
+        own |= {"train_targets": targets[np.setdiff1d(rest, part)]}
+        for name, array in own.items():
+            called = paths.fold_array(fold, name)
+            array.tofile(folder / paths.array_file(called))
+            arrays[called] = ArraySpec(dtype="int64" if array.dtype == np.int64 else "float32", shape=array.shape)
+    own = Fold(encoding=dataset.encoding, target=dataset.target)
+    return dataset.model_copy(update={"arrays": arrays, "folds": (own,) * count}), parts, test
+
+
+def test_with_folds_each_is_predicted_by_a_fit_on_the_others_and_the_test_by_all_of_them(tmp_path):
+    pixels, labels = (array[:300] for array in load_digits(return_X_y=True))
+    inputs, labels = (pixels / 16).astype(np.float32), labels.astype(np.int64)
+    whole = sealed(tmp_path, inputs, labels, InputKind.TABULAR, 10)
+    dataset, parts, test = folded(whole, tmp_path, inputs, labels, 3)
+    found = fitted(dataset, tmp_path)
+    assert [one.failure for one in found.values()] == [""] * 5
+    rest, expected, tested = np.concatenate(parts), [], []
+    for fold, part in enumerate(parts, start=1):
+        others, scale = np.setdiff1d(rest, part), np.float32(fold)
+        own = LogisticRegression(max_iter=2000).fit(inputs[others] * scale, labels[others])
+        expected.append(own.predict_proba(inputs[part] * scale))
+        tested.append(own.predict_proba(inputs[test] * scale))
+    for split, probabilities in (("validation", np.concatenate(expected)), ("test", np.mean(tested, axis=0))):
+        answers = softmax(predicted(tmp_path, "logistic", split, 10).astype(np.float64), axis=1)
+        assert np.allclose(answers, probabilities, atol=1e-4)
+    right = {name: (predicted(tmp_path, name, outputs=10).argmax(1) == labels[rest]).mean() for name in found}
+    assert min(value for name, value in right.items() if name != "majority") > 0.75
 
 
 def test_regression_is_predicted_in_the_targets_own_units(tmp_path):

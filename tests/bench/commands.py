@@ -35,7 +35,11 @@ class Usage:
     stdout: bytes
 
 
-def used(arguments: Sequence[str], environment: Mapping[str, str] | None = None) -> Usage:
+def used(
+    arguments: Sequence[str],
+    environment: Mapping[str, str] | None = None,
+    may_end_with: Sequence[int] = _MAY_END_WITH,
+) -> Usage:
     """Run ``fumehood ARGUMENTS``. Raises RuntimeError, with its last words, where it fails."""
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         began = time.perf_counter()
@@ -45,7 +49,7 @@ def used(arguments: Sequence[str], environment: Mapping[str, str] | None = None)
         child.returncode = os.waitstatus_to_exitcode(status)
         out.seek(0)
         err.seek(0)
-        if child.returncode not in _MAY_END_WITH:
+        if child.returncode not in may_end_with:
             tail = err.read()[-800:].decode(errors="replace")
             raise RuntimeError(f"fumehood {arguments[0]} ended with {child.returncode}: {tail}")
         return Usage(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024 / 1e6, out.read())

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -242,3 +243,14 @@ def test_five_iterations_of_different_moves_end_with_the_best(tmp_path):
     assert moves[0] == "draft"
     assert "improve" in moves
     assert len({one.source_digest for one in run.iterations}) == 5
+
+
+def test_a_changed_transcript_is_found_by_an_audit(led, tmp_path):
+    folder, _, _ = led
+    copy = tmp_path / "run"
+    shutil.copytree(folder / "run", copy)
+    transcript = copy / "logs" / "llm.jsonl"
+    transcript.write_bytes(transcript.read_bytes().replace(b"convolutional", b"revolutionary", 1))
+    done = fumehood("audit", str(copy), XDG_STATE_HOME=str(folder / "state"))
+    assert done.returncode == 4
+    assert "logs/llm.jsonl" in done.stdout + done.stderr

@@ -18,11 +18,16 @@ README = Path(__file__).parents[2] / "README.md"
 
 def test_the_python_of_the_readme_runs_as_it_stands_there(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    (code,) = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
-    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.startswith("True {'accuracy': 0.9")
-    assert [path.name.startswith("run_") for path in tmp_path.iterdir() if path.name != "state"] == [True]
+    printed = []
+    for code in re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL):
+        done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stderr) == (0, "")
+        printed.append(done.stdout)
+    research, assembly = printed
+    assert research.startswith("True {'accuracy': 0.9")
+    assert assembly == "template model.py\n"
+    left = {path.name for path in tmp_path.iterdir()} - {"state", "model.py"}
+    assert [name.startswith("run_") for name in left] == [True]
 
 
 def test_a_configuration_decides_what_is_trained_and_measured(tmp_path, monkeypatch):

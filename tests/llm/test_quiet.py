@@ -37,10 +37,11 @@ for number, (model, url) in enumerate(json.loads(sys.argv[2])):
 
 
 def test_a_call_says_nothing_and_goes_nowhere_else(tmp_path):
-    (tmp_path / ".env").write_text("OPENAI_BASE_URL=http://10.0.0.1/v1\n")
+    (tmp_path / ".env").write_text("FROM_THE_FOLDER=1\n")
     with scripted([GOOD] * 4) as server:
         others = [(f"{provider}/m", server.root) for provider in ("ollama_chat", "anthropic", "azure")]
         program = f"import os; os.chdir({str(tmp_path)!r})\n{LOOPBACK_ONLY}\n{ASK}"
+        program += "assert 'FROM_THE_FOLDER' not in os.environ\n"
         done = python(program, str(tmp_path), json.dumps([("m", server.url), *others]))
         assert (done.code, done.out, done.err) == (0, "", "")
         assert len(server.requests) == 4

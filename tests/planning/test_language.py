@@ -131,6 +131,19 @@ def test_a_fix_is_planned_without_a_question() -> None:
     assert model.questions == []
 
 
+def test_a_fix_that_could_not_be_written_is_given_up_and_research_goes_on() -> None:
+    made, _ = planner(words(), words("refine"), repairs=3)
+    history = numbered([kept(), failed()])
+    moves = []
+    for _ in range(2):
+        found = made.propose(goal(), DIGITS, history, [])
+        moves.append((found.move, found.parent) if found else None)
+    history = numbered([*history, weak(), failed()])
+    found = made.propose(goal(), DIGITS, history, [])
+    moves.append((found.move, found.parent) if found else None)
+    assert moves == [("fix", 2), ("draft", None), ("fix", 4)]
+
+
 def test_a_failed_network_of_layers_is_repaired_by_the_author() -> None:
     broken = failed()
     layered = broken.plan.model_copy(update={"model_config_": {"layers": LAYERS}, "design": ""})

@@ -65,6 +65,12 @@ def test_a_fix_under_way_is_not_proposed_again_and_the_earliest_failure_comes_fi
     assert after([failed()], Step("fix", 1)) == DRAFT
 
 
+def test_what_is_beyond_repair_is_not_fixed() -> None:
+    history = numbered([failed(), failed(message="b")])
+    found = [next_move(history, (), max_iterations=20, max_repairs=3, beyond_repair=beyond) for beyond in ({1}, {1, 2})]
+    assert found == [Step("fix", 2), DRAFT]
+
+
 def test_drafts_under_way_count_as_begun() -> None:
     assert after([kept()], DRAFT) == DRAFT
     assert after([kept()], DRAFT, DRAFT) == Step("improve", 1)

@@ -128,12 +128,15 @@ def table(header: str, rows: list[str]) -> str:
     return "\n".join([header, *rows]) + "\n"
 
 
-def _request(source, split_seed=0, validation_fraction=0.2, test_fraction=0.2, subset=None) -> PrepareRequest:
+def _request(
+    source, split_seed=0, validation_fraction=0.2, test_fraction=0.2, subset=None, folds=None
+) -> PrepareRequest:
     return PrepareRequest(
         source=source,
         split_seed=split_seed,
         validation_fraction=validation_fraction,
         test_fraction=test_fraction,
         subset=subset,
+        folds=folds,
         deadline_s=60.0,
     )

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from fumehood import chain, signing
-from fumehood.audit import derived, lines, surroundings
+from fumehood.audit import derived, lines, questions, surroundings
 from fumehood.audit.files import Files
 from fumehood.audit.findings import Audit, Finding, Group, Status, are_same, differs, not_checked
 from fumehood.chain import Chain
@@ -66,6 +66,7 @@ def _run(found: Chain, tree: Tree) -> Iterator[Finding]:
     complete, state = not found.breaks, fold(found.entries)
     yield from surroundings.rules(state)
     yield from surroundings.images(state)
+    yield from questions.check(state, tree)
     files = list(Files(tree, state, complete).check())
     yield from files
 

@@ -2,9 +2,11 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from fumehood.audit.findings import Finding, Group, differs, not_checked, same
 from fumehood.data import seal
+from fumehood.executors.folded import weights_files
 from fumehood.journal import State
 from fumehood.records import Dataset, Envelope, SeedResult
 from fumehood.text import plain
@@ -69,23 +71,22 @@ class Files:
 
     def _predictions(self, folder: str, envelope: Envelope, split: str) -> Iterator[Finding]:
         dataset = self.state.run.dataset
-        inputs = dataset.arrays.get(f"{split}_inputs") if dataset else None
+        targets = dataset.arrays.get(f"{split}_targets") if dataset else None
         for seed in envelope.seeds:
             name = f"{folder}/seed-{seed.seed}.bin"
-            if seed.predictions_digest and dataset and inputs:
-                size = inputs.shape[0] * dataset.num_outputs * 4
+            if seed.predictions_digest and dataset and targets:
+                size = targets.shape[0] * dataset.num_outputs * 4
                 yield self._file(Group.PREDICTIONS, name, seed.predictions_digest, size, exact=True)
             elif seed.predictions_digest:
-                yield differs(Group.PREDICTIONS, name, f"the journal knows no {split} inputs that were predicted")
+                yield differs(Group.PREDICTIONS, name, f"the journal knows no {split} rows that were predicted")
 
     def _weights(self, folder: str, candidate: Candidate) -> Iterator[Finding]:
         """Only the incumbent's are kept, and those of candidates that are not decided yet."""
         undecided = (begun.number for begun in self.state.pending)
         kept = self.complete and candidate.number in (self.state.run.incumbent, *undecided)
-        for seed, digest in _weighty(candidate.envelope):
-            name = f"{folder}/seed-{seed.seed}.safetensors"
+        for name, model, digest in _weighty(candidate.envelope, folder):
             if kept or self.tree.has(name):
-                yield self._file(Group.WEIGHTS, name, digest, _weights_size(seed))
+                yield self._file(Group.WEIGHTS, name, digest, _weights_size(model))
             else:
                 yield not_checked(Group.WEIGHTS, name, "only those of the best candidate are kept")
 
@@ -95,10 +96,9 @@ class Files:
         for one in run.remeasured:
             folder = f"{_folder(one.iteration)}/fresh"
             yield from self._predictions(f"{folder}/predictions", one.envelope, "validation")
-            for seed, digest in _weighty(one.envelope):
-                name = f"{folder}/weights/seed-{seed.seed}.safetensors"
+            for name, model, digest in _weighty(one.envelope, f"{folder}/weights"):
                 if self.tree.has(name) or (self.complete and one.iteration == run.winner):
-                    yield self._file(Group.WEIGHTS, name, digest, _weights_size(seed))
+                    yield self._file(Group.WEIGHTS, name, digest, _weights_size(model))
                 else:
                     yield not_checked(Group.WEIGHTS, name, "only those of the winner are kept")
 
@@ -149,9 +149,8 @@ class Files:
         if winner is None or run.finished_at is None:
             return
         yield self._file(Group.SOURCE, "src/models/model.py", winner.source_digest, _SMALL)
-        for seed, digest in _weighty(run.winning() or winner.envelope):
-            name = f"weights/seed-{seed.seed}.safetensors"
-            yield self._file(Group.WEIGHTS, name, digest, _weights_size(seed))
+        for name, model, digest in _weighty(run.winning() or winner.envelope, "weights"):
+            yield self._file(Group.WEIGHTS, name, digest, _weights_size(model))
 
     def _file(self, group: Group, name: str, digest: str, size: int, *, exact: bool = False) -> Finding:
         if size > _LARGEST:
@@ -172,13 +171,14 @@ def _folder(number: int) -> str:
     return f"iterations/{number:03d}"
 
 
-def _weighty(envelope: Envelope | None) -> Iterator[tuple[SeedResult, str]]:
-    """Seeds that left weights, and their digest."""
+def _weighty(envelope: Envelope | None, folder: str) -> Iterator[tuple[str, SeedResult, str]]:
+    """Files of weights that seeds left in ``folder``, each with whose they are, and their digest."""
     for seed in envelope.seeds if envelope else ():
-        if seed.weights_digest:
-            yield seed, seed.weights_digest
+        for path, model in weights_files(Path(folder), seed):
+            if model.weights_digest:
+                yield path.as_posix(), model, model.weights_digest
 
 
-def _weights_size(seed: SeedResult) -> int:
+def _weights_size(model: SeedResult) -> int:
     """At most: length and header, and four bytes a parameter as they were counted from the file."""
-    return 8 + caps.SAFETENSORS_HEADER_BYTES + 4 * ((seed.parameters or 0) + 1)
+    return 8 + caps.SAFETENSORS_HEADER_BYTES + 4 * ((model.parameters or 0) + 1)

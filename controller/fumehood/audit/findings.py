@@ -26,6 +26,7 @@ class Group(StrEnum):
     DATA = "data"
     SOURCE = "sources"
     RECORDS = "plans, outcomes, logs"
+    QUESTIONS = "questions to a language model"
     PREDICTIONS = "predictions"
     WEIGHTS = "weights"
     SCORES = "scores"

@@ -18,7 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fumehood.baselines.models import Model, Shape, models
-from fumehood.baselines.wire import SPLITS, Line, Order, predictions_file
+from fumehood.baselines.wire import SPLITS, Line, Order, Split, predictions_file
+from fumehood.data import folds
 from fumehood.text import plain
 from fumehood_shared import paths
 from fumehood_shared.messages import ArraySpec, InputKind, Task
@@ -60,22 +61,41 @@ def _failure(order: Order, model: Model) -> str:
 
 
 def fit(order: Order, model: Model) -> None:
-    """Fit ``model`` and write its predictions for every split. Raises what scikit-learn raises."""
-    inputs = {split: _features(order, f"{split}_inputs", dense=model.dense) for split in ("train", *SPLITS)}
-    targets = np.asarray(_array(order, "train_targets"))
+    """Fit ``model`` and write its predictions for every split. Raises what scikit-learn raises.
+
+    With folds it is fitted once a fold, and what these fits predict is joined as for a candidate's seed.
+    """
+    numbers = range(1, order.folds + 1) if order.folds else (None,)
+    found = [_predicted(order, model, number) for number in numbers]
+    for split in SPLITS:
+        file = predictions_file(order.into, model.name, split)
+        file.parent.mkdir(parents=True)
+        folds.joined(split, [one[split] for one in found], order.task).tofile(file)
+
+
+def _predicted(order: Order, model: Model, fold: int | None) -> dict[Split, NDArray[np.float32]]:
+    """What ``model`` predicts for every split once it is fitted, on a fold's training rows where there are folds."""
+    inputs = {
+        split: _features(order, _name(f"{split}_inputs", fold), dense=model.dense) for split in ("train", *SPLITS)
+    }
+    targets = np.asarray(_array(order, _name("train_targets", fold)))
     rows, features = inputs["train"].shape
     shape = Shape(order.task, order.kind, rows, features, order.outputs)
     if why := model.unfit(shape):
         raise Unsuited(why)
     fitted = model.make(order.outputs)
     fitted.fit(inputs["train"], targets if order.task is Task.CLASSIFICATION or order.outputs > 1 else targets.ravel())
+    predicted: dict[Split, NDArray[np.float32]] = {}
     for split in SPLITS:
         found = _outputs(fitted, inputs[split], order).astype("<f4")
         if found.shape != (inputs[split].shape[0], order.outputs) or not np.isfinite(found).all():
             raise ValueError(f"predictions of shape {found.shape} are not finite numbers for every row")
-        file = predictions_file(order.into, model.name, split)
-        file.parent.mkdir(parents=True)
-        found.tofile(file)
+        predicted[split] = found
+    return predicted
+
+
+def _name(array: str, fold: int | None) -> str:
+    return array if fold is None else paths.fold_array(fold, array)
 
 
 class Unsuited(ValueError):

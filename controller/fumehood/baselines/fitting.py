@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +23,7 @@ from pydantic import ValidationError
 from fumehood.baselines.models import models
 from fumehood.baselines.wire import SPLITS, Line, Order
 from fumehood.records import Dataset
+from fumehood_shared import paths
 
 EACH_S: Final = 60.0
 """Wall time of one baseline; the first one's includes loading scikit-learn."""
@@ -53,10 +54,8 @@ class Fitting:
             names=tuple(self._labels),
             folder=folder,
             into=into,
-            arrays={
-                name: dataset.arrays[name]
-                for name in ("train_inputs", "train_targets", *(f"{s}_inputs" for s in SPLITS))
-            },
+            arrays={name: dataset.arrays[name] for name in _readable(dataset)},
+            folds=len(dataset.folds),
             task=dataset.task,
             kind=dataset.input_kind,
             outputs=dataset.num_outputs,
@@ -138,6 +137,12 @@ class Fitting:
         if self._process is not None:
             self._process.kill()
             self._process.wait()
+
+
+def _readable(dataset: Dataset) -> Iterator[str]:
+    """Names of the arrays that a baseline is fitted to, or predicts."""
+    for name in ("train_inputs", "train_targets", *(f"{split}_inputs" for split in SPLITS)):
+        yield from [paths.fold_array(number, name) for number in dataset.numbers] or [name]
 
 
 def _start(order: Order) -> "subprocess.Popen[bytes]":

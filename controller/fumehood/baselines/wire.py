@@ -1,11 +1,13 @@
 """What passes between a run and the process that fits its baselines: an order, and a JSON line for each of them."""
 
 from pathlib import Path
+from typing import Literal
 
 from fumehood.records import Record
 from fumehood_shared.messages import ArraySpec, InputKind, Task
 
-SPLITS = ("validation", "test")
+Split = Literal["validation", "test"]
+SPLITS: tuple[Split, ...] = ("validation", "test")
 """Predicted by every baseline."""
 
 
@@ -16,7 +18,9 @@ class Order(Record):
     folder: Path
     into: Path
     arrays: dict[str, ArraySpec]
-    """``train_inputs``, ``train_targets``, and the inputs of the splits to predict: all that the process may read."""
+    """``train_inputs``, ``train_targets``, and the inputs of the splits to predict, of each fold where there are
+    ``folds`` (``paths.fold_array``): all that the process may read."""
+    folds: int = 0
     task: Task
     kind: InputKind
     outputs: int

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from fumehood.cli.options import CONFIDENCE, GPUS, SUBSET, VERBOSE, Positive
+from fumehood.cli.options import CONFIDENCE, GPUS, SPLITS, SUBSET, VERBOSE, Positive
 from fumehood.errors import UsageError
 
 if TYPE_CHECKING:
@@ -49,6 +49,7 @@ FORMATS = ("text", "json", "junit", "sarif")
 )
 @click.option("--seed", type=click.IntRange(0, 2**31), default=0, show_default=True, help="Drives the candidate.")
 @click.option("--split-seed", type=click.IntRange(0, 2**31), default=0, show_default=True, help="Drives the split.")
+@SPLITS
 @SUBSET
 @CONFIDENCE
 @GPUS
@@ -89,6 +90,7 @@ def check(
     final: bool,
     seed: int,
     split_seed: int,
+    splits: str,
     subset: int | None,
     confidence_level: float,
     gpus: str | None,
@@ -124,6 +126,7 @@ def check(
         num_seeds=num_seeds,
         seed=seed,
         split_seed=split_seed,
+        splits=splits,
         subset=subset,
         confidence_level=confidence_level,
         gpus=gpus,

@@ -27,6 +27,13 @@ SUBSET = click.option(
     metavar="N",
     help="Only N rows of the data set, each class in its proportion.  [default: all]",
 )
+SPLITS = click.option(
+    "--splits",
+    default="holdout",
+    show_default=True,
+    metavar="holdout|kfold:K",
+    help="Validate on one part of the rows that are not for test, or on each of K parts in turn (for small data).",
+)
 CONFIDENCE = click.option(
     "--confidence-level",
     type=click.FloatRange(0.5, 1.0, max_open=True),

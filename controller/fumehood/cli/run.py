@@ -1,16 +1,11 @@
 """``fumehood run``, ``resume`` and ``report``."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import click
 
 from fumehood.cli.llm_options import chosen, llm_options
-from fumehood.errors import UsageError
-
-if TYPE_CHECKING:
-    from fumehood.mind import Asking
-
 from fumehood.cli.options import (
     AS_JSON,
     CONFIDENCE,
@@ -20,6 +15,7 @@ from fumehood.cli.options import (
     MEMORY_NAMESPACE,
     POLICY,
     RUN_DIR,
+    SPLITS,
     SUBSET,
     VERBOSE,
     Count,
@@ -54,6 +50,7 @@ from fumehood.cli.options import (
     "--seed", type=click.IntRange(0, 2**31), default=0, show_default=True, help="Drives planner and candidates."
 )
 @click.option("--split-seed", type=click.IntRange(0, 2**31), default=0, show_default=True, help="Drives the split.")
+@SPLITS
 @SUBSET
 @CONFIDENCE
 @click.option(
@@ -106,6 +103,7 @@ def run(
     num_seeds: int,
     seed: int,
     split_seed: int,
+    splits: str,
     subset: int | None,
     confidence_level: float,
     parallel: int | Literal["auto"],
@@ -129,12 +127,13 @@ def run(
     from fumehood.cli.outcome import tell, watcher
     from fumehood.data import seal
 
-    asking = _asking(planner, llm)
+    found = chosen(**llm)
     mind = None
-    if asking is not None:
-        from fumehood.mind import Mind
+    if found.settings or found.replay:
+        from fumehood.mind import opened
 
-        mind = Mind(asking)
+        budgets = {name: llm[name] for name in ("budget_usd", "budget_tokens")}
+        mind = opened(planner, found.settings, found.keys, found.replay, **budgets)
     settings = session.settings(
         goal_text,
         data=data_spec,
@@ -146,6 +145,7 @@ def run(
         num_seeds=num_seeds,
         seed=seed,
         split_seed=split_seed,
+        splits=splits,
         subset=subset,
         confidence_level=confidence_level,
         policy=policy,
@@ -158,26 +158,10 @@ def run(
         memory=memory_namespace if memory else None,
         mind=mind,
     )
-    key = seal.read_key(order_key) if order_key else asking.order_key() if asking else None
+    key = seal.read_key(order_key) if order_key else mind.order_key() if mind else None
     means = session.Means(memory_db=memory_db, mind=mind, order_key=key)
     done = session.start(settings, workdir, watcher(as_json=as_json, verbose=verbose), means)
     return tell(done, as_json=as_json)
-
-
-def _asking(planner: str, llm: dict[str, Any]) -> "Asking | None":
-    """Which language model plans, as options and environment say; None where none does."""
-    if planner == "search":
-        if llm["llm_replay"]:
-            raise UsageError("--llm-replay replays a language model, and --planner search asks none", "leave out one")
-        return None
-    from fumehood.mind import Asking
-    from fumehood.records import LlmSettings
-
-    found = chosen(**llm)
-    if found.replay is not None:
-        budgets = {name: llm[name] for name in ("budget_usd", "budget_tokens")}
-        return Asking(LlmSettings(model="transcript", **budgets), found.keys, found.replay)
-    return None if found.settings is None else Asking(found.settings, found.keys)
 
 
 @click.command()

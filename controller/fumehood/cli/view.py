@@ -290,7 +290,8 @@ def _opening_line(run: Run) -> str:
     again = f", {words.counted(len(run.iterations), 'iteration')} done before" if run.iterations else ""
     planned = words.counted(asked.max_iterations, "iteration")
     gpus = f" · {words.counted(len(asked.gpus), 'GPU')}" if asked.gpus else ""
-    return f"{asked.goal.text} · data {asked.data} · policy {asked.policy}{gpus} · up to {planned}{again}"
+    said = f"{asked.goal.text} · data {asked.data} · policy {asked.policy}{gpus} · up to {planned}{again}"
+    return f"{said}\nUnderstood: {words.understood(asked.goal)}"
 
 
 def _room_line(number: int, role: Role, state: RoomState) -> str:

@@ -41,6 +41,11 @@ def number(key: bytes, purpose: str) -> int:
     return int.from_bytes(hmac.digest(key, purpose.encode(), "sha256")[:6], "big")
 
 
+def key_of_fold(key: bytes, fold: int) -> bytes:
+    """A key for the orders of a fold, from 1: no room sees the same rows in the order in which another fold's does."""
+    return hmac.digest(key, f"fold {fold}".encode(), "sha256")
+
+
 def permute_file(source: Path, destination: Path, spec: ArraySpec, order: Order) -> None:
     """Write the rows of ``source`` to the new file ``destination`` (mode 0600), row ``order[i]`` in place ``i``.
 

@@ -1,6 +1,7 @@
 """Where candidates are evaluated: a job goes in, an envelope and files come out.
 
-An executor holds no label and makes no score. ``local`` runs rooms on the engine of this machine.
+An executor holds no label and makes no score. ``local`` runs rooms on the engine of this machine; ``folded`` has one of
+these for each fold of the data.
 """
 
 import hashlib
@@ -39,12 +40,13 @@ class Executor(Protocol):
 
         Files under ``into``: ``weights/seed-K.safetensors`` and ``predictions/seed-K.bin`` (float32 N x C, rows in the
         data set's own order) of every seed K that did not fail; all of them are on disk when the envelope is returned.
+        With folds there are weights of every fold F, as ``weights/fold-F/seed-K.safetensors``.
         Raises EngineError if the sandbox failed; a candidate's failure is inside the envelope.
         """
         ...
 
     def predict(self, job: Job, split: Literal["validation", "test"], weights: Path, into: Path) -> Envelope:
-        """Predict a split's inputs with stored weights (``weights/seed-K.safetensors``); files as in ``evaluate``."""
+        """Predict a split's inputs with the stored weights in the folder ``weights``; files as in ``evaluate``."""
         ...
 
     def at_once(self, job: Job) -> int:

@@ -67,24 +67,28 @@ class Arrays:
     scratch: Path
     """Closed to others; holds copies while a room takes them in."""
     key: bytes
+    fold: int | None = None
+    """Whose arrays these are, where ``dataset`` is a fold's; None without folds."""
+
+    def file(self, name: str) -> Path:
+        return self.folder / paths.array_file(name if self.fold is None else paths.fold_array(self.fold, name))
 
     def shuffled(self, name: str, purpose: str, into: Path) -> tuple[Path, order.Order]:
         """A copy of array ``name`` in the secret order for ``purpose``, and that order."""
         spec = self.dataset.arrays[name]
         permutation = order.permutation(self.key, purpose, spec.shape[0])
         target = into / paths.array_file(name)
-        order.permute_file(self.folder / paths.array_file(name), target, spec, permutation)
+        order.permute_file(self.file(name), target, spec, permutation)
         return target, permutation
 
     def mixed(self, name: str, purpose: str, into: Path) -> tuple[Path, Mixed]:
         """A copy of the inputs ``name`` with copies of some rows among them, in the secret order for ``purpose``."""
-        file = paths.array_file(name)
-        spec, target = self.dataset.arrays[name], into / file
-        return target, mixing.mix(self.folder / file, target, spec, self._spread, self.key, purpose)
+        spec, target = self.dataset.arrays[name], into / paths.array_file(name)
+        return target, mixing.mix(self.file(name), target, spec, self._spread, self.key, purpose)
 
     @cached_property
     def _spread(self) -> Spread | None:
-        return Spread.of(self.folder / paths.array_file("train_inputs"), self.dataset.arrays["train_inputs"], self.key)
+        return Spread.of(self.file("train_inputs"), self.dataset.arrays["train_inputs"], self.key)
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,9 @@
 """A goal that the rules cannot read, or read only in part, is put to a language model; what it answers is checked.
 
-The rules come first, and what they read stands. The model fills in what they leave unsaid, or reads a text that they
-refuse. Its answer counts only where all of it holds: metric and data set are known names, the target is one that the
-metric can take, and every number occurs in the text. Otherwise the rules' own draft, or their own error, stands.
+The rules come first, and what they read stands. The model reads a text that they refuse, in which they find no data set
+where none is named elsewhere, or numbers of which they make nothing. Its answer counts only where all of it holds:
+metric and data set are known names, the target is one that the metric can take, and every number occurs in the text.
+Otherwise the rules' own draft, or their own error, stands.
 """
 
 import re
@@ -60,12 +61,20 @@ def read(
         draft = goal.parse(text, data=data, metric=metric, target=target)
     except UsageError as error:
         refusal = error
-    if model is not None and (draft is None or draft.metric is None or draft.data is None) and _is_readable(text):
+    if model is not None and _is_readable(text) and _is_unsure(text, draft):
         helped = _helped(text, model, draft or explicit, refusal)
         draft = helped or draft
     if draft is None:
         raise refusal or UsageError("The goal cannot be read.")
     return draft
+
+
+def _is_unsure(text: str, draft: GoalDraft | None) -> bool:
+    """Whether the rules understood too little. A metric that is not said is no reason: every task has its own."""
+    if draft is None or draft.data is None:
+        return True
+    made_of_numbers = draft.max_parameters or draft.max_train_s
+    return draft.metric is None and not made_of_numbers and bool(_numbers(text))
 
 
 def _is_readable(text: str) -> bool:

@@ -55,7 +55,7 @@ class ManualMemoryContextManager:
                     " decide what is kept, and here nothing is kept that was not recorded by a call",
                     "leave it out, and call record_research_insight or analyze_and_record_research_session",
                 )
-        self._url, self._namespace = database_url, namespace
+        self._url, self.namespace = database_url, namespace
         self.current_data: DataFingerprint | None = None
         """What a context is about where nothing else is said; the research loop sets it."""
         self._store: MemoryStore | None = None
@@ -188,7 +188,7 @@ class ManualMemoryContextManager:
 
     def keep(self, insights: Iterable[Insight], folder: Path) -> Kept:
         """Write insights into ``folder``, then store them; see ``keeping.keep``."""
-        return keep(self._store or self._url, insights, folder, self._namespace)
+        return keep(self._store or self._url, insights, folder, self.namespace)
 
     def clear_memory(self, kind: str | None = None) -> int:
         """Delete all insights of a kind for good, or, with None, all of this namespace; how many."""
@@ -199,7 +199,7 @@ class ManualMemoryContextManager:
     def _opened(self) -> MemoryStore:
         if not self._is_enabled:
             raise UsageError("manual mode is disabled, so the memory stays closed", "call enable_manual_mode() first")
-        self._store = self._store or MemoryStore.open(self._url, self._namespace)
+        self._store = self._store or MemoryStore.open(self._url, self.namespace)
         return self._store
 
 

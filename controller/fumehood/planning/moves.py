@@ -13,7 +13,7 @@ What is under way counts as tried and not as progress, so that several proposals
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -49,11 +49,19 @@ def drafts_wanted(max_iterations: int) -> int:
 
 
 def next_move(
-    history: Sequence[Iteration], under_way: Sequence[Step], *, max_iterations: int, max_repairs: int
+    history: Sequence[Iteration],
+    under_way: Sequence[Step],
+    *,
+    max_iterations: int,
+    max_repairs: int,
+    beyond_repair: Collection[int] = (),
 ) -> Step:
-    """The move after ``history``, whose numbers begin with 1, and after the moves that are ``under_way``."""
+    """The move after ``history``, whose numbers begin with 1, and after the moves that are ``under_way``.
+
+    ``beyond_repair``: numbers of iterations that are not to be fixed, whatever the rule says.
+    """
     tried = [_tried(one) for one in history] + [_Tried(step) for step in under_way]
-    repaired = {one.step.parent for one in tried if one.step.move == "fix"}
+    repaired = {one.step.parent for one in tried if one.step.move == "fix"} | set(beyond_repair)
     for number, one in enumerate(tried, start=1):
         if one.signature is not None and number not in repaired and _may_be_fixed(tried, number, max_repairs):
             return Step("fix", number)

@@ -5,11 +5,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from fumehood_shared import paths
 from fumehood_shared.messages import (
     ArraySpec,
     DataFacts,
     Encoding,
     Failure,
+    Fold,
     InputKind,
     TargetEncoding,
     Task,
@@ -75,11 +77,29 @@ class Dataset(Record):
     split_seed: int
     subset: int | None = None
     """How many rows were asked for; None is all."""
+    folds: tuple[Fold, ...] = ()
+    """What each fold has of its own; then ``encoding`` and ``target`` are the first one's. None without folds."""
     facts: DataFacts
 
     def rows(self, split: str) -> int:
-        """Number of rows of ``split`` (train, validation, test)."""
-        return self.arrays[f"{split}_inputs"].shape[0]
+        """Number of rows of ``split`` (train, validation, test). With folds a model has the fewest rows to train on."""
+        if self.folds and split == "train":
+            return min(self.fold(number).rows(split) for number in self.numbers)
+        return self.arrays[f"{split}_{'targets' if self.folds else 'inputs'}"].shape[0]
+
+    @property
+    def numbers(self) -> range:
+        """Of the folds, from 1."""
+        return range(1, len(self.folds) + 1)
+
+    def fold(self, number: int) -> "Dataset":
+        """A data set of its own, whose validation rows are the fold and whose training rows are those of all others."""
+        own = self.folds[number - 1]
+        prefix = paths.fold_array(number, "")
+        arrays = {name.removeprefix(prefix): spec for name, spec in self.arrays.items() if name.startswith(prefix)}
+        digests = {name.removeprefix(prefix): value for name, value in self.digests.items() if name.startswith(prefix)}
+        changes = {"encoding": own.encoding, "target": own.target, "arrays": arrays, "digests": digests, "folds": ()}
+        return self.model_copy(update=changes)
 
 
 Move = Literal["draft", "improve", "fix"]
@@ -196,6 +216,15 @@ class SeedResult(Record):
     predict_claims: WorkerReport | None = None
     second_look: SecondLook | None = None
     """None where there are no predictions, and in journals of versions that did not look."""
+    folds: "tuple[SeedResult, ...]" = ()
+    """What the model of each fold brought, as far as they were tried; empty without folds. Weights are theirs alone,
+    and their predictions are parts of the seed's. Of the seed itself ``parameters`` are the most that one of them has,
+    claims are the first one's, or those of the one that failed, and the second look is that of all of them."""
+
+    @property
+    def models(self) -> "tuple[SeedResult, ...]":
+        """What left weights: the seed itself, or its folds in their order. None where the seed failed."""
+        return () if self.failure else self.folds or (self,)
 
 
 class Envelope(Record):

@@ -65,6 +65,8 @@ class RunSettings(Record):
     split_seed: int
     subset: Annotated[int, Field(ge=caps.SMALLEST_SUBSET)] | None = None
     """So many rows of the data set, each class in its proportion; None is all of them."""
+    splits: str = "holdout"
+    """How training and validation rows are divided: ``holdout``, or ``kfold:K`` (``data.folds``)."""
     policy: str
     """Name of the policy; its full text is in the journal."""
     confidence_level: float = 0.95

@@ -7,7 +7,7 @@ test has the program parse each of them as it is printed.
 import shlex
 from collections.abc import Sequence
 
-from fumehood.records import Run, RunSettings
+from fumehood.records import LlmSettings, Run, RunSettings
 from fumehood.text import plain
 
 RESUME = ("fumehood", "resume", ".")
@@ -29,13 +29,15 @@ def repeat(run: Run) -> tuple[str, ...]:
         ("--num-seeds", asked.num_seeds),
         ("--seed", asked.seed),
         ("--split-seed", asked.split_seed),
+        ("--splits", asked.splits),
         ("--confidence-level", asked.confidence_level),
         ("--policy", asked.policy),
         ("--parallel", asked.parallel),
         ("--gpus", ",".join(asked.gpus) or "none"),
         *_optional(asked),
     ]
-    return ("fumehood", "run", *(word for name, value in wanted for word in (name, str(value))))
+    words = [word for name, value in wanted for word in (name, str(value))]
+    return ("fumehood", "run", *words, *(() if asked.memory else ("--no-memory",)))
 
 
 def predict(run: Run) -> tuple[str, ...]:
@@ -58,5 +60,21 @@ def _optional(asked: RunSettings) -> list[tuple[str, object]]:
         ("--target-accuracy", asked.target),
         ("--budget-minutes", asked.budget_minutes),
         ("--timeout", asked.timeout_s),
+        *_language_model(asked.llm if asked.llm and not asked.llm_replay else None),
+        ("--memory-namespace", asked.memory),
     ]
     return [(name, value) for name, value in options if value is not None]
+
+
+def _language_model(asked: LlmSettings | None) -> list[tuple[str, object]]:
+    """Who was asked; the answers of then are in ``logs/llm.jsonl``."""
+    if asked is None:
+        return []
+    return [
+        ("--llm-model", asked.model),
+        ("--llm-base-url", asked.base_url),
+        ("--llm-fallback-model", asked.fallback_model),
+        ("--llm-timeout", asked.timeout_s),
+        ("--budget-usd", asked.budget_usd),
+        ("--budget-tokens", asked.budget_tokens),
+    ]

@@ -148,7 +148,8 @@ def _no_survivor(run: Run) -> Conclusion:
     if not run.iterations:
         return Conclusion("no_survivor", "No result", "the run ended before its first candidate was evaluated.")
     tried = words.counted(len(run.iterations), "candidate")
-    sentence = f"{tried} tried, none kept, and the sealed test set is unopened."
+    none = "none of the best survived its fresh seeds" if run.remeasured else "none kept"
+    sentence = f"{tried} tried, {none}, and the sealed test set is unopened."
     return Conclusion("no_survivor", "No candidate survived", sentence)
 
 

@@ -80,6 +80,25 @@ def intervals(run: Run) -> tuple[Method, ...]:
     return tuple(Method(name, describe(name.rpartition(" (")[0])) for name in names)
 
 
+def folds(run: Run) -> tuple[str, ...]:
+    """How k-fold validation was done, in parts; empty for a run without folds."""
+    count = len(run.dataset.folds) if run.dataset else 0
+    if not count:
+        return ()
+    return (
+        f"All rows that are not for test are divided into {count} folds. Each fold is predicted by a model that was "
+        f"trained from scratch on the other {count - 1}, with encoders fitted on these; the predictions for all folds "
+        "together are a seed's on validation.",
+        f"The sealed test is predicted by a seed's {count} models, and their probabilities or values are averaged: "
+        "an ensemble inside each seed, never across seeds.",
+        "Intervals take rows as independent. Models of different folds share training rows, which no estimate from one "
+        "division into folds can account for (Bengio and Grandvalet, 2004), so those on validation may be too narrow; "
+        "the one on the sealed test is free of that.",
+        "Labels of a fold are in the train rooms of the others. Those are destroyed before a room is asked about the "
+        "fold's rows; the labels for test are in no room.",
+    )
+
+
 def describe(name: str) -> tuple[str, ...]:
     """What an interval's ``method`` means, in a few sentences; empty where nothing is known of it."""
     source = next((text for start, text in _SOURCES.items() if name.startswith(start)), "")

@@ -59,6 +59,7 @@ def context(run: Run) -> dict[str, Any]:
         "splits": tables.splits(run),
         "stopped": words.STOPPED.get(run.stopped_because, "") if run.stopped_because else "",
         "methods": methods.intervals(run),
+        "folds": methods.folds(run),
         "commands": _commands(run),
         "patterns": patterns.patterns(run),
         "spending": spending.rows(run),

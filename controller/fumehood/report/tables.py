@@ -171,7 +171,10 @@ def splits(run: Run) -> tuple[SplitRow, ...]:
     data = run.dataset
     if data is None:
         return ()
-    return tuple(SplitRow(name, data.rows(name), use) for name, use in uses.items() if f"{name}_inputs" in data.arrays)
+    if data.folds:
+        uses["train"] = "all rows but a fold and the test's; a model for each fold is trained on them"
+        uses["validation"] = "all rows but the test's, predicted by models not trained on them; drives the search"
+    return tuple(SplitRow(name, data.rows(name), use) for name, use in uses.items() if f"{name}_targets" in data.arrays)
 
 
 def fit(run: Run) -> tuple[FitRow, ...]:

@@ -98,8 +98,11 @@ class Demand:
 class Pool:
     """A context manager; safe to use from any thread inside."""
 
-    def __init__(self, hosts: Sequence[Host], data: DataVolume, places: int) -> None:
-        """``places``: pairs that may work at the same time, shared out evenly among ``hosts``."""
+    def __init__(self, hosts: Sequence[Host], data: DataVolume, places: int, *, at_once: bool = True) -> None:
+        """``places``: pairs that may work at the same time, shared out evenly among ``hosts``.
+
+        ``at_once``: whether a pair is warmed from the beginning, or only when one is asked for.
+        """
         self.places = places
         self.data = data
         self._warming = RoomGroup()
@@ -109,9 +112,9 @@ class Pool:
         """Pairs that work, by the place of their host."""
         self._free = threading.Semaphore(places)
         self._lock = threading.Lock()
-        self._demand = Demand()
+        self._demand = Demand() if at_once else Demand(expected=0, more=False)
         self._unclaimed = self._demand.expected
-        """Pairs that are expected for the first job, as long as it has not said how many it takes."""
+        """Pairs that are expected for the next job, as long as it has not said how many it takes."""
         self._ahead: deque[tuple[int, Future[Pair]]] = deque()
         """Pairs that wait for a job, each with the place of its host."""
         self._made: set[Pair] = set()
@@ -138,6 +141,13 @@ class Pool:
                 failures.append(trouble)
         if failures and kind is None:
             raise failures[0]
+
+    def foresee(self) -> None:
+        """A job will be here soon: one of the pairs that it is going to take is warmed."""
+        with self._lock:
+            self._demand.expected += 1 - self._unclaimed
+            self._unclaimed = 1
+        self._fill()
 
     def expect(self, pairs: int, *, more: bool) -> None:
         """A job is about to take ``pairs``; ``more`` says whether others are likely to follow it."""

@@ -58,6 +58,7 @@ def _seed(seed: SeedResult, value: float | None) -> dict[str, Any]:
         "parameters": seed.parameters,
         "predictions_digest": seed.predictions_digest,
         "weights_digest": seed.weights_digest,
+        "folds": [model.weights_digest for model in seed.folds],
     }
 
 
@@ -84,6 +85,7 @@ def _data(dataset: Dataset) -> dict[str, Any]:
         "task": dataset.task.value,
         "rows": {split: dataset.rows(split) for split in ("train", "validation", "test")},
         "split_seed": dataset.split_seed,
+        "folds": len(dataset.folds),
         "subset": dataset.subset,
         "source_digest": dataset.source_digest,
         "test_digest": dataset.digests["test_inputs"],

@@ -125,7 +125,7 @@ def fit_images(images: Pixels, train: Rows) -> ImageEncoding:
 
 def width(encoding: TabularEncoding) -> int:
     """Length of an encoded row."""
-    return sum(_width(column) for column in encoding.columns)
+    return sum(_width(column) for column in encoding.columns) + encoding.zeros
 
 
 def table_blocks(encoding: TabularEncoding, table: Table, rows: Rows) -> Iterator[Block]:
@@ -133,7 +133,8 @@ def table_blocks(encoding: TabularEncoding, table: Table, rows: Rows) -> Iterato
     by_name = {cells.name: cells for cells in table.columns}
     for block in _blocks(rows, width(encoding)):
         parts = [_encode(column, by_name[column.name].pick(block)) for column in encoding.columns]
-        yield np.concatenate(parts, axis=1)
+        zeros = np.zeros((len(block), encoding.zeros), dtype=np.float32)
+        yield np.concatenate([*parts, zeros], axis=1)
 
 
 def image_blocks(encoding: ImageEncoding, images: Pixels, rows: Rows) -> Iterator[Block]:

@@ -3,7 +3,7 @@
 Each kind has its own encoding, fitted on training rows only; here only the right pair is chosen.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from numpy.typing import NDArray
@@ -33,6 +33,15 @@ def fit(features: Features, train: Rows) -> tuple[Encoding, tuple[str, ...]]:
     return encoders.fit_table(features, train)
 
 
+def of_one_shape(encodings: Sequence[Encoding]) -> tuple[Encoding, ...]:
+    """The encodings of one data set's folds, with zeros behind the rows of those that are shorter than others."""
+    sizes = [inputs_spec(encoding, 1).shape[-1] for encoding in encodings]
+    return tuple(
+        encoding if size == max(sizes) else encoding.model_copy(update={"zeros": max(sizes) - size})
+        for encoding, size in zip(encodings, sizes, strict=True)
+    )
+
+
 def input_kind(encoding: Encoding) -> InputKind:
     return {
         TabularEncoding: InputKind.TABULAR,
@@ -44,7 +53,7 @@ def input_kind(encoding: Encoding) -> InputKind:
 def inputs_spec(encoding: Encoding, rows: int) -> ArraySpec:
     """Of the array of ``rows`` encoded rows."""
     if isinstance(encoding, TokenEncoding):
-        return ArraySpec(dtype="int64", shape=(rows, encoding.length))
+        return ArraySpec(dtype="int64", shape=(rows, encoding.length + encoding.zeros))
     shape = encoding.shape if isinstance(encoding, ImageEncoding) else (encoders.width(encoding),)
     return ArraySpec(dtype="float32", shape=(rows, *shape))
 

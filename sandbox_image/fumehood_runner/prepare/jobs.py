@@ -1,5 +1,9 @@
 """The two jobs of the prepare room, each as the steps it takes: load, split, fit, write, reply."""
 
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import TypeVar
 
@@ -19,6 +23,7 @@ from fumehood_shared.messages import (
     EncodeReply,
     EncodeRequest,
     Encoding,
+    Fold,
     PrepareReply,
     PrepareRequest,
     RefusalKind,
@@ -31,6 +36,9 @@ _ENVELOPE_BYTES = 64 * caps.KIB
 """What a later request may need around an encoding."""
 _IMBALANCED = 10
 """Rows of the most frequent class for each of the least frequent one, from which on a note says so."""
+
+_AS_EARLIER = "have the same inputs as a row of"
+_REWARDED = "so scores on them reward memory."
 
 Reply = TypeVar("Reply", PrepareReply, EncodeReply)
 
@@ -45,23 +53,84 @@ def run_prepare(request: PrepareRequest, exchange: Path) -> PrepareReply:
     split, placed = splitting.place(
         data.placement, _strata(data.target), request.split_seed, request.validation_fraction, request.test_fraction
     )
+    if request.folds is not None:
+        rest = np.union1d(split.train, split.validation)
+        parts, made = splitting.folds(data.placement, _strata(data.target), rest, request.split_seed, request.folds)
+        return bounded(_folded(data, split, parts, exchange / paths.OUT, (*data.notes, *remarks, *made)))
+    return bounded(_as_split(data, split, exchange / paths.OUT, (*data.notes, *remarks, *placed)))
+
+
+def _as_split(data: Loaded, split: splitting.Split, out: Path, notes: tuple[str, ...]) -> PrepareReply:
     missing = _classes_not_everywhere(data.target, split)
-    encoding, fitted = features.fit(data.features, split.train)
-    specs = _specs(data.target.task, encoding, split)
-    repeated = _write_splits(exchange / paths.OUT, data, encoding, split, specs)
-    notes = (*data.notes, *remarks, *placed, *missing, *fitted, *features.notes(encoding, data.features))
-    return bounded(
-        PrepareReply(
-            task=data.target.task,
-            input_kind=features.input_kind(encoding),
-            input_shape=features.inputs_spec(encoding, 1).shape[1:],
-            num_outputs=len(data.target.classes) or 1,
-            vocab_size=encoding.vocab_size if isinstance(encoding, TokenEncoding) else None,
-            encoding=encoding,
-            target=_target_encoding(data.target, split.train),
-            arrays=specs,
-            facts=_facts(data, repeated, notes),
-        )
+    fold, fitted = _fit(data, split.train)
+    specs = _specs(data.target.task, fold.encoding, split)
+    memory.require(sum(spec.nbytes for spec in specs.values()), "the encoded data")
+    repeated = sum(_write_splits(out, data, fold.encoding, split).values())
+    if repeated:
+        fitted = (*fitted, f"{repeated} validation and test rows {_AS_EARLIER} an earlier split, {_REWARDED}")
+    return _reply(data, fold, specs, _facts(data, repeated, (*notes, *missing, *fitted)))
+
+
+def _folded(
+    data: Loaded, split: splitting.Split, parts: Sequence[Rows], out: Path, notes: tuple[str, ...]
+) -> PrepareReply:
+    """Every fold as a split of its own; beside them the targets of all, and the inputs for test as without folds."""
+    every = np.concatenate(parts)
+    splits = [splitting.Split(np.setdiff1d(every, part), part, split.test) for part in parts]
+    missing = [_classes_not_everywhere(data.target, replace(one, validation=every)) for one in splits]
+    fitted = [_fit(data, one.train) for one in splits]
+    encodings = features.of_one_shape([fold.encoding for fold, _ in fitted])
+    folds = [Fold(encoding=fitting, target=fold.target) for fitting, (fold, _) in zip(encodings, fitted, strict=True)]
+    without = features.fit(data.features, split.train)[0]
+    specs = {"test_inputs": features.inputs_spec(without, len(split.test))}
+    whole = splitting.Split(every, every, split.test)
+    specs |= {f"{name}_targets": _targets_spec(data.target.task, len(whole.rows(name))) for name in SPLITS}
+    numbered = list(enumerate(zip(folds, splits, strict=True), start=1))
+    for number, (fold, one) in numbered:
+        own = _specs(data.target.task, fold.encoding, one)
+        specs |= {paths.fold_array(number, name): spec for name, spec in own.items()}
+    memory.require(sum(spec.nbytes for spec in specs.values()), "the encoded data of all folds")
+    counts = [_write_splits(out, data, fold.encoding, one, number) for number, (fold, one) in numbered]
+    _write_inputs(out, "test_inputs", data, without, split.test)
+    for name in SPLITS:
+        _write_targets(out, f"{name}_targets", data, whole.rows(name))
+    repeated = sum(count["validation"] for count in counts) + counts[0]["test"]
+    remarks = [*missing[0], *_of_all_folds([of for _, of in fitted])]
+    if repeated:
+        remarks.append(f"{repeated} rows of a fold or of the test {_AS_EARLIER} another fold, {_REWARDED}")
+    return _reply(data, folds[0], specs, _facts(data, repeated, (*notes, *remarks)), folds)
+
+
+def _fit(data: Loaded, train: Rows) -> tuple[Fold, tuple[str, ...]]:
+    """What is fitted on the rows ``train``, and notes."""
+    encoding, fitted = features.fit(data.features, train)
+    notes = (*fitted, *features.notes(encoding, data.features))
+    return Fold(encoding=encoding, target=_target_encoding(data.target, train)), notes
+
+
+def _of_all_folds(notes: Sequence[Sequence[str]]) -> list[str]:
+    """Each note once; one that not all folds have says of which it is."""
+    seen = Counter(chain.from_iterable(map(set, notes)))
+    common = [note for note in notes[0] if seen[note] == len(notes)]
+    own = [f"Fold {fold}: {note}" for fold, of in enumerate(notes, 1) for note in of if seen[note] < len(notes)]
+    return common + own
+
+
+def _reply(
+    data: Loaded, of: Fold, arrays: dict[str, ArraySpec], facts: DataFacts, folds: Sequence[Fold] = ()
+) -> PrepareReply:
+    sizes = [one.encoding.vocab_size for one in (of, *folds) if isinstance(one.encoding, TokenEncoding)]
+    return PrepareReply(
+        task=data.target.task,
+        input_kind=features.input_kind(of.encoding),
+        input_shape=features.inputs_spec(of.encoding, 1).shape[1:],
+        num_outputs=len(data.target.classes) or 1,
+        vocab_size=max(sizes, default=None),
+        encoding=of.encoding,
+        target=of.target,
+        arrays=arrays,
+        folds=tuple(folds),
+        facts=facts,
     )
 
 
@@ -119,28 +188,38 @@ def _specs(task: Task, encoding: Encoding, split: splitting.Split) -> dict[str, 
     for name in SPLITS:
         n = len(split.rows(name))
         specs[f"{name}_inputs"] = features.inputs_spec(encoding, n)
-        classes = task is Task.CLASSIFICATION
-        specs[f"{name}_targets"] = (
-            ArraySpec(dtype="int64", shape=(n,)) if classes else ArraySpec(dtype="float32", shape=(n, 1))
-        )
+        specs[f"{name}_targets"] = _targets_spec(task, n)
     return specs
 
 
+def _targets_spec(task: Task, rows: int) -> ArraySpec:
+    if task is Task.CLASSIFICATION:
+        return ArraySpec(dtype="int64", shape=(rows,))
+    return ArraySpec(dtype="float32", shape=(rows, 1))
+
+
 def _write_splits(
-    out: Path, data: Loaded, encoding: Encoding, split: splitting.Split, specs: dict[str, ArraySpec]
-) -> int:
-    """Write all six arrays; how many validation and test rows have the inputs of a row of an earlier split."""
-    memory.require(sum(spec.nbytes for spec in specs.values()), "the encoded data")
+    out: Path, data: Loaded, encoding: Encoding, split: splitting.Split, fold: int | None = None
+) -> dict[str, int]:
+    """Write all six arrays; of each split how many of its rows have the inputs of a row of an earlier one."""
     seen: arrays.Fingerprints = np.empty(0, dtype=np.uint64)
-    repeated = 0
+    repeated = {}
     for name in SPLITS:
-        rows = split.rows(name)
-        blocks = features.blocks(encoding, data.features, rows)
-        prints = arrays.write_inputs(out, f"{name}_inputs", specs[f"{name}_inputs"], blocks)
-        arrays.write_targets(out, f"{name}_targets", specs[f"{name}_targets"], data.target.values[rows])
-        repeated += arrays.repeats(seen, prints)
+        called = name if fold is None else paths.fold_array(fold, name)
+        prints = _write_inputs(out, f"{called}_inputs", data, encoding, split.rows(name))
+        _write_targets(out, f"{called}_targets", data, split.rows(name))
+        repeated[name] = arrays.repeats(seen, prints)
         seen = np.concatenate([seen, prints])
     return repeated
+
+
+def _write_inputs(out: Path, name: str, data: Loaded, encoding: Encoding, rows: Rows) -> arrays.Fingerprints:
+    blocks = features.blocks(encoding, data.features, rows)
+    return arrays.write_inputs(out, name, features.inputs_spec(encoding, len(rows)), blocks)
+
+
+def _write_targets(out: Path, name: str, data: Loaded, rows: Rows) -> None:
+    arrays.write_targets(out, name, _targets_spec(data.target.task, len(rows)), data.target.values[rows])
 
 
 def _target_encoding(target: Target, train: Rows) -> TargetEncoding:
@@ -160,11 +239,6 @@ def _facts(data: Loaded, repeated: int, notes: tuple[str, ...]) -> DataFacts:
     remarks = [*target.notes, *notes, *_imbalance(target)]
     if data.dropped:
         remarks.append(f"{data.dropped} rows without a target in {shown(target.name)} were left out.")
-    if repeated:
-        remarks.append(
-            f"{repeated} validation and test rows have the same inputs as a row of an earlier split, so scores on "
-            "them reward memory."
-        )
     return DataFacts(
         rows=data.features.rows,
         class_counts=target.class_counts(),

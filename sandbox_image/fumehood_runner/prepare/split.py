@@ -23,6 +23,7 @@ from fumehood_runner.prepare.refusals import Refused, shown
 from fumehood_shared.messages import RefusalKind
 
 _PER_STRATUM = 3
+_ALIKE = "Intervals take rows as independent; where rows of a group are alike, they are too narrow."
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,44 @@ def subset(strata: Rows, seed: int, size: int) -> Rows:
     return np.flatnonzero(_places(strata, counts, f"subset {seed}") < _shares(counts, size, floor, counts)[strata])
 
 
+def folds(
+    placement: Placement | None, strata: Rows, rest: Rows, seed: int, count: int
+) -> tuple[tuple[Rows, ...], tuple[str, ...]]:
+    """Divide ``rest``, the sorted indices of all rows that are not for test, into ``count`` folds; and notes.
+
+    Of every stratum, and of all rows, no fold gets more than one row more than another, but where groups stay whole.
+    """
+    if isinstance(placement, Times):
+        raise Refused(
+            RefusalKind.NO_FOLDS,
+            f"Folds cannot be made of rows in the order of {shown(placement.name)}: a model would be asked about rows "
+            "that are older than some it was trained on. Use --splits holdout, or leave out #time=.",
+        )
+    if isinstance(placement, OwnSplits) and (given := int((placement.parts == SPLITS.index("validation")).sum())):
+        raise Refused(
+            RefusalKind.NO_FOLDS,
+            f"The data set brings {given} validation rows of its own, which folds would mix with its training rows. "
+            "Use --splits holdout.",
+        )
+    groups = placement.pick(rest) if isinstance(placement, Groups) else None
+    number = int(groups.codes.max()) + 1 if groups else len(rest)
+    if number < count:
+        what = f"groups of {shown(groups.name)}" if groups else "rows"
+        raise Refused(RefusalKind.TOO_FEW_ROWS, f"{number} {what} that are not for test cannot make {count} folds.")
+    if groups:
+        home = _dealt(groups.codes, strata[rest], f"group folds {seed}", [1 / count] * count)[groups.codes]
+    else:
+        home = np.empty(len(rest), dtype=np.int64)
+        home[np.lexsort((_random_bits(f"folds {seed}", len(rest)), strata[rest]))] = np.arange(len(rest)) % count
+    parts = tuple(rest[home == fold] for fold in range(count))
+    held = sorted({len(rows) for rows in parts})
+    sizes = f"{held[0]}" if len(held) == 1 else f"{held[0]} to {held[-1]}"
+    notes = [f"{count} folds of {sizes} rows: each is predicted by models that were trained on the other {count - 1}."]
+    if groups:
+        notes.append(f"Groups of {shown(groups.name)} stay together. {_ALIKE}")
+    return parts, tuple(notes)
+
+
 # ---- groups --------------------------------------------------------------------------------------------------------
 
 
@@ -101,7 +140,7 @@ def _by_group(
     held = [len(np.unique(groups.codes[rows])) for rows in parts]
     note = (
         f"Split by {shown(groups.name)}: {count} groups, {held[0]} for training, {held[1]} for validation, {held[2]} "
-        "for test. Intervals take rows as independent; where rows of a group are alike, they are too narrow."
+        f"for test. {_ALIKE}"
     )
     return Split(*parts), (note,)
 

@@ -95,7 +95,7 @@ def blocks(encoding: TokenEncoding, texts: Texts, rows: Rows) -> Iterator[NDArra
     step = max(1, _BLOCK_TOKENS // encoding.length)
     for start in range(0, len(rows), step):
         chosen = rows[start : start + step].tolist()
-        block = np.zeros((len(chosen), encoding.length), dtype=np.int64)
+        block = np.zeros((len(chosen), encoding.length + encoding.zeros), dtype=np.int64)
         for line, row in zip(block, chosen, strict=True):
             found = [place.get(word, UNKNOWN) for word in islice(tokens(texts.values[row]), encoding.length)]
             line[: max(1, len(found))] = found or UNKNOWN

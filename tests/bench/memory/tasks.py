@@ -40,9 +40,9 @@ def _made(name: str, goal: str, rows: Callable[[np.random.Generator], Rows]) -> 
 
 
 def checkerboard(random: np.random.Generator, fields: int, rows: int) -> Rows:
-    """Two classes on a board of ``fields`` by ``fields``, beside two columns of noise."""
+    """Two classes on a board of ``fields`` by ``fields``."""
     points = random.uniform(0, fields, (rows, 2))
-    return np.hstack([points, random.normal(size=(rows, 2))]), np.floor(points).astype("<i8").sum(axis=1) % 2
+    return points, np.floor(points).astype("<i8").sum(axis=1) % 2
 
 
 def rings(random: np.random.Generator, count: int, rows: int) -> Rows:
@@ -78,8 +78,8 @@ TASKS: Final[Mapping[str, Task]] = {
         _real("digits", "Classify handwritten digits as accurately as possible", 1000),
         _real("breast_cancer", "Classify tumours as accurately as possible"),
         _real("diabetes", "Predict the progression of diabetes, with the highest R2"),
-        _made("checkerboard-4", _CLASSIFY, partial(checkerboard, fields=4, rows=1200)),
-        _made("checkerboard-5", _CLASSIFY, partial(checkerboard, fields=5, rows=1500)),
+        _made("checkerboard-3", _CLASSIFY, partial(checkerboard, fields=3, rows=900)),
+        _made("checkerboard-4", _CLASSIFY, partial(checkerboard, fields=4, rows=1600)),
         _made("rings-4", _CLASSIFY, partial(rings, count=4, rows=600)),
         _made("rings-6", _CLASSIFY, partial(rings, count=6, rows=900)),
         _made("friedman-400", _PREDICT, partial(friedman, rows=400)),

@@ -1,9 +1,10 @@
 """Asks a language model what to try next, and makes a plan of its answer.
 
-What is proposed follows from history, what is pending, what was recalled, and the model's answers. Two things are kept
-between calls: plans that one question gave in advance, as long as the history stays the same, and that the model
-wanted to end, as long as nothing else was proposed. The move is the policy's (``planning.moves``): the model fills it
-in. A fix needs no question here, since what failed, and how, is known: its author gets both.
+What is proposed follows from history, what is pending, what was recalled, and the model's answers. Three things are
+kept between calls: plans that one question gave in advance, as long as the history stays the same; that the model
+wanted to end, as long as nothing else was proposed; and which fixes could not be written. The move is the policy's
+(``planning.moves``): the model fills it in. A fix needs no question here, since what failed, and how, is known: its
+author gets both.
 """
 
 import json
@@ -64,6 +65,9 @@ class LanguagePlanner:
         self._held_for: Sequence[Iteration] = ()
         self._ended_at: int | None = None
         """How many were proposed when the model wanted to end: it is not asked again while what was under way ends."""
+        self._fix_at: tuple[int, int | None] | None = None
+        """How many were proposed when the last fix was, and of which iteration."""
+        self._beyond_repair: set[int] = set()
         self._unpacked = _Unpacked()
 
     def propose(
@@ -85,7 +89,7 @@ class LanguagePlanner:
         if self._ended_at == len(history) + len(pending):
             return None
         tried = self._unpacked.all(history)
-        step = self._next(tried, [Step(plan.move, plan.parent) for plan in pending])
+        step = self._step(tried, [Step(plan.move, plan.parent) for plan in pending])
         if step.move == "fix" and step.parent is not None:
             return _fix(tried[step.parent - 1])
         steps = [step] if pending else self._first_steps(tried)
@@ -95,8 +99,23 @@ class LanguagePlanner:
         self._ended_at = None if self._held else len(history) + len(pending)
         return self._held.pop(0) if self._held else None
 
+    def _step(self, history: Sequence[Iteration], under_way: Sequence[Step]) -> Step:
+        """The next move; a fix that is due again, with nothing new since, could not be written, and is given up."""
+        step, count = self._next(history, under_way), len(history) + len(under_way)
+        if step.move == "fix" and step.parent is not None and self._fix_at == (count, step.parent):
+            self._beyond_repair.add(step.parent)
+            step = self._next(history, under_way)
+        self._fix_at = (count, step.parent) if step.move == "fix" else None
+        return step
+
     def _next(self, history: Sequence[Iteration], under_way: Sequence[Step]) -> Step:
-        return next_move(history, under_way, max_iterations=self._max_iterations, max_repairs=self._max_repairs)
+        return next_move(
+            history,
+            under_way,
+            max_iterations=self._max_iterations,
+            max_repairs=self._max_repairs,
+            beyond_repair=self._beyond_repair,
+        )
 
     def _first_steps(self, history: Sequence[Iteration]) -> list[Step]:
         """As many as may be under way at once. Only the first can be a fix, and it is none."""

@@ -1,4 +1,4 @@
-"""How long a memory takes to answer and to store, on SQLite, warm: ``python -m bench.memory_speed``.
+"""How long a memory takes to answer and to store, on SQLite, warm: ``python -m bench.memory.speed``.
 
 Insights are of the kinds and lengths that runs leave: results, patterns and failures of many data sets. Every question
 is another one, and asks for five insights; what is measured is what research calls.
