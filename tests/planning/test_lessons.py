@@ -154,3 +154,22 @@ def test_a_memory_limit_stops_what_is_as_large_and_works_as_hard():
     failure = lessons.Failed("oom", "cnn", {}, lessons.cost_of(large, space))
     assert lessons.is_like(large, lessons.cost_of(large, space), failure)
     assert not lessons.is_like(small, lessons.cost_of(small, space), failure)
+
+
+def timeouts(*seconds: float) -> list[lessons.Failed]:
+    return [lessons.Failed("timeout", "mlp", {}, lessons.Cost(one, 1, 1.0)) for one in seconds]
+
+
+@pytest.mark.parametrize(
+    ("out", "in_time", "least", "most"),
+    [
+        ((), (1.0, 2.0), float("inf"), float("inf")),
+        ((4.0, 5.0), (), 3.1, 4.0),
+        ((4.0, 5.0), (1.0, 3.9), 3.9, 4.0),
+        ((0.2, 4.0, 5.0), (1.0, 2.0, 3.0), 3.0, 4.0),  # one moment in which the machine was busy
+        ((4.0, 5.0), (1.0, 9.0), 3.1, 4.0),  # one in which it was idle
+        ((1.0,), (2.0, 3.0), float("inf"), float("inf")),
+    ],
+)
+def test_the_time_to_avoid_parts_best_what_ran_out_of_it_from_what_did_not(out, in_time, least, most):
+    assert least <= lessons.seconds_to_avoid(timeouts(*out), in_time) <= most

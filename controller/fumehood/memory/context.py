@@ -11,6 +11,7 @@ Everything happens when it is called, and nothing otherwise: no call of anybody 
 
 import secrets
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -29,8 +30,10 @@ from fumehood.records import Phase
 from fumehood.records.insight import DataFingerprint, Evidence, Insight, Kind, Recalled
 from fumehood.run_directory import RunDirectory
 
-MOST_INSIGHTS: Final = 5
-"""In one context."""
+MOST_INSIGHTS: Final = 6
+"""Of what helps, and as many of what failed, in one context."""
+_WARNS: Final = frozenset({Kind.FAILURE})
+_HELPS: Final = frozenset(Kind) - _WARNS
 _Named = TypeVar("_Named", bound=StrEnum)
 
 
@@ -101,7 +104,8 @@ class ManualMemoryContextManager:
     ) -> dict[str, Any]:
         """What helps with a goal in a phase: planning, architecture, evaluation or optimization.
 
-        ``goal`` and ``phase`` as given; ``insights``: a list, the most helpful first, each a dict with ``id``,
+        ``goal`` and ``phase`` as given; ``insights``: a list of at most ``limit`` that help and as many that warn of
+        failures, the most helpful first in both, each a dict with ``id``,
         ``kind``, ``text``, ``importance``, ``score``, ``reason``, ``run_id``, ``created_at``, ``evidence`` and
         ``details``; ``text``: the same for a prompt, quoted as data, empty without insights. Override it to choose
         otherwise; the research loop asks this method.
@@ -109,7 +113,9 @@ class ManualMemoryContextManager:
         phase = _one_of(Phase, research_phase, "research_phase")
         found: tuple[Recalled, ...] = ()
         if self._is_enabled:
-            found = self._opened().recall(Query(data or self.current_data, phase, current_goal), limit)
+            asked = Query(data or self.current_data, phase, current_goal)
+            helps, warns = replace(asked, kinds=_HELPS), replace(asked, kinds=_WARNS)
+            found = (*self._opened().recall(helps, limit), *self._opened().recall(warns, limit))
         return {
             "goal": current_goal,
             "phase": phase.value,

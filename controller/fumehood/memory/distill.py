@@ -35,7 +35,7 @@ def _result(run: Run, data: DataFingerprint) -> Iterator[Insight]:
         text=wording.result(best.plan.family, best.plan.title, data, evidence),
         importance=0.8 if _beats_baseline(score) else 0.5,
         evidence=(evidence,),
-        details=_of_plan(best.plan),
+        details={**_of_plan(best.plan), "most_done": _most_done(run)},
     )  # fmt: skip
 
 
@@ -153,6 +153,13 @@ def _limits(envelope: Envelope) -> dict[str, float]:
     trained = [room for room in envelope.rooms if room.role == "train"]
     memory = [room.inspected.memory for room in trained if room.inspected]
     return {"wall_s": max((room.wall_s for room in trained), default=0.0), "memory": max(memory, default=0)}
+
+
+def _most_done(run: Run) -> Any:
+    """What the dearest training was estimated to cost that ended in time; None where nobody estimated."""
+    costs = [one.plan.params.get("cost") for one in run.iterations if one.score is not None]
+    known = [cost for cost in costs if isinstance(cost, Mapping) and isinstance(cost.get("seconds"), int | float)]
+    return max(known, key=lambda cost: float(cost["seconds"]), default=None)
 
 
 def _of_plan(plan: Plan) -> dict[str, Any]:

@@ -46,7 +46,7 @@ class Weights:
     age: float
 
 
-RESEARCH: Final = Weights(text=0.3, data=0.35, kind=0.13, phase=0.05, importance=0.1, age=0.07)
+RESEARCH: Final = Weights(text=0.12, data=0.5, kind=0.2, phase=0.03, importance=0.1, age=0.05)
 WITHOUT_DATA: Final = Weights(text=0.55, data=0.0, kind=0.18, phase=0.07, importance=0.12, age=0.08)
 TEXT_ONLY: Final = Weights(text=0.85, data=0.0, kind=0.0, phase=0.0, importance=0.1, age=0.05)
 

@@ -4,6 +4,7 @@ Pure. A lesson may be wrong for these data: what did well elsewhere is tried in 
 failed elsewhere is proposed only where nothing else is left.
 """
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -87,14 +88,37 @@ def failed(iteration: Iteration) -> Failed | None:
     return Failed(failure.kind.value, plan.family, settings, _cost(plan.params.get("cost")))
 
 
-def is_like(candidate: Candidate, cost: Cost, failure: Failed) -> bool:
-    """Whether ``candidate`` is to be expected to fail as ``failure`` did.
+def done(recalled: Sequence[Recalled], history: Sequence[Iteration]) -> list[float]:
+    """Estimated seconds of trainings that ended in time, elsewhere and here."""
+    details = [one.insight.details for one in recalled if one.insight.kind in (Kind.RESULT, Kind.PATTERN)]
+    costs = [_cost(one.get("most_done")) for one in details]
+    costs += [_cost(one.plan.params.get("cost")) for one in history if one.score is not None]
+    return [cost.seconds for cost in costs if cost is not None]
 
-    Limits of time and memory stop whatever costs as much, whichever family it is of; training that diverged does so
-    again in the same family at the same rate of learning or a higher one.
+
+def seconds_to_avoid(failures: Sequence[Failed], in_time: Sequence[float]) -> float:
+    """The estimate from which on training is to be expected to run out of time; infinite where nothing did.
+
+    The step that best parts what ran out of time from what did not: the machine may have been busy for a moment, so
+    that neither a cheap failure nor a dear success settles it alone. Of equally good ones the highest.
+    """
+    out = [failure.cost.seconds for failure in failures if failure.kind == FailureKind.TIMEOUT and failure.cost]
+    if not out:
+        return math.inf
+    wrong = {step: sum(one < step for one in out) + sum(one >= step for one in in_time) for step in (*out, math.inf)}
+    step = max(sorted(wrong), key=lambda one: (-wrong[one], one))
+    below = max((one for one in in_time if one < step), default=0.0)
+    return step if math.isinf(step) else max(_CLOSE * step, min(below * 1.01, step))
+
+
+def is_like(candidate: Candidate, cost: Cost, failure: Failed) -> bool:
+    """Whether ``candidate`` is to be expected to fail as ``failure`` did, which was no timeout.
+
+    A limit of memory stops whatever is as large and works as hard, whichever family it is of; training that diverged
+    does so again in the same family at the same rate of learning or a higher one.
     """
     if failure.kind == FailureKind.TIMEOUT:
-        return failure.cost is not None and cost.seconds >= _CLOSE * failure.cost.seconds
+        return False  # see ``seconds_to_avoid``
     if failure.kind == FailureKind.OOM:
         then = failure.cost
         return then is not None and cost.work >= _CLOSE * then.work and cost.parameters >= _CLOSE * then.parameters

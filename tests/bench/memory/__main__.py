@@ -2,9 +2,9 @@
 
     python -m bench.memory [--tasks digits-400,rings-4] [--seeds 0,1,2] [--iterations 10]
 
-First every task is searched once without memory, with a seed of its own: that fills the memory, and says what a search
-of that length reaches on each. Then, for every task and seed, two searches: one without memory, one with what the
-searches on all *other* tasks found out. The target is what the first search reached, less its standard error. Real
+First every task is searched once without memory, with a seed of its own, which fills the memory. Then, for every task
+and seed, two searches: one without memory, one with what the first searches on all *other* tasks found out. The target
+of a task is what searches without memory reach there: the median of their best scores, less one standard error. Real
 rooms under a policy with little time and memory (``policy.toml``), the built-in planner, one training seed.
 """
 
@@ -13,10 +13,12 @@ import os
 import sys
 import time
 from argparse import ArgumentParser, Namespace
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
+
+import numpy as np
 
 from bench.commands import used
 from bench.memory import speed
@@ -42,11 +44,14 @@ def main() -> int:
             _say(f"{name}, to fill the memory: {_shown(firsts[name])}")
         for name in asked.tasks:
             bench.fill(name, [other for other in asked.tasks if other != name])
-        pairs = []
+        arms = []
         for seed in asked.seeds:
             for name in asked.tasks:
-                pairs.append(_pair(bench, name, seed, firsts))
-                _say(_row(pairs[-1]))
+                arms.append((name, seed, *_arms(bench, name, seed)))
+                _say(f"{name}, seed {seed}: {_shown(arms[-1][2])}  with memory: {_shown(arms[-1][3])}")
+        pairs = list(_paired(arms, firsts, {name: bench.standard_error(name) for name in asked.tasks}))
+        for pair in sorted(pairs, key=lambda pair: pair.task):
+            _say(_row(pair))
         document = {
             "schema_version": 1,
             **summary(pairs),
@@ -117,13 +122,20 @@ class Bench:
         return self._folder / "memory.db"
 
 
-def _pair(bench: Bench, name: str, seed: int, firsts: Mapping[str, Search]) -> Pair:
-    """With and without, the one that comes first changing from seed to seed."""
+def _arms(bench: Bench, name: str, seed: int) -> tuple[Search, Search]:
+    """Without memory and with it; which comes first changes from seed to seed."""
     arms = [None, name] if seed % 2 == 0 else [name, None]
     found = {arm: bench.search(TASKS[name], seed, arm) for arm in arms}
-    known = frozenset(kind for other, first in firsts.items() if other != name for kind in first.failures if kind)
-    target = firsts[name].best - bench.standard_error(name)
-    return Pair(name, seed, target, found[None], found[name], known)
+    return found[None], found[name]
+
+
+def _paired(
+    arms: Sequence[tuple[str, int, Search, Search]], firsts: Mapping[str, Search], errors: Mapping[str, float]
+) -> Iterator[Pair]:
+    for name, seed, without, remembering in arms:
+        plain = [firsts[name].best, *(other[2].best for other in arms if other[0] == name)]
+        known = frozenset(kind for other, first in firsts.items() if other != name for kind in first.failures if kind)
+        yield Pair(name, seed, float(np.nanmedian(plain)) - errors[name], without, remembering, known)
 
 
 def _search(told: Mapping[str, Any]) -> Search:
