@@ -14,7 +14,7 @@ from fakes.rooms import CLASSES, FACTS, ROWS, Killed, Rooms, begin, go, labels
 from fumehood import interruption
 from fumehood.audit import audit
 from fumehood.cli import interrupt
-from fumehood.errors import EngineError, UsageError
+from fumehood.errors import BudgetError, EngineError, LlmError, UnusableAnswerError, UsageError
 from fumehood.executors import Job
 from fumehood.executors.local import predictions_file
 from fumehood.journal import read
@@ -198,6 +198,44 @@ def test_a_run_with_a_repeated_source_killed_after_any_line_ends_as_if_it_had_no
     run = go(directory, Rooms(targets), planner=Forgetful(seed=0))
     assert [i.envelope.repeats for i in run.iterations] == [None, None, 1, 1]
     assert audit(directory.path).passed
+
+
+class Asking(SearchPlanner):
+    """Raises what it is told to, as often as it is told to, when it is asked for its third proposal."""
+
+    def __init__(self, error: Exception, times: int) -> None:
+        super().__init__(seed=0)
+        self.error, self.times = error, times
+
+    def propose(self, goal, dataset, history, pending, recalled=()):
+        if len(history) + len(pending) == 2 and self.times > 0:
+            self.times -= 1
+            raise self.error
+        return super().propose(goal, dataset, history, pending, recalled)
+
+
+@pytest.mark.parametrize("parallel", [1, 2, 4])
+def test_a_budget_that_covers_no_further_question_lets_what_was_paid_for_finish_and_measures_the_best(
+    tmp_path, targets, parallel
+):
+    directory = begin(tmp_path / "run", targets, parallel=parallel)
+    run = go(directory, Rooms(targets), planner=Asking(BudgetError("the tokens are spent"), 99))
+    assert (run.stopped_because, len(run.iterations), run.abandoned) == (StopReason.BUDGET, 2, ())
+    assert run.final is not None
+    assert audit(directory.path).passed
+
+
+def test_a_proposal_that_cannot_be_used_is_asked_for_again(tmp_path, targets):
+    run = go(begin(tmp_path / "run", targets), Rooms(targets), planner=Asking(UnusableAnswerError("no JSON"), 2))
+    assert len(run.iterations) == 4
+
+
+def test_three_in_a_row_end_the_process_and_the_run_goes_on_later(tmp_path, targets, whole):
+    directory = begin(tmp_path / "run", targets)
+    with pytest.raises(LlmError, match=r"3 proposals in a row.*no JSON"):
+        go(directory, Rooms(targets), planner=Asking(UnusableAnswerError("no JSON"), 3))
+    run = go(directory, Rooms(targets))
+    assert [i.source_digest for i in run.iterations] == [i.source_digest for i in whole.iterations]
 
 
 def test_failures_are_data_and_the_search_goes_on(tmp_path, targets):

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from statistics import median
 from typing import Any, NamedTuple
 
-from bench import accelerator, commands, evaluations, first_steps, growth, machine, minute, searches, strict
+from bench import accelerator, asking, commands, evaluations, first_steps, growth, machine, minute, searches, strict
 from bench.scoring import scoring_s
 from fumehood import policy
 from fumehood.errors import FumehoodError, UsageError
@@ -38,6 +38,7 @@ def parts(demo: Sequence[str], *, times: int, cold: bool) -> tuple[Part, ...]:
         Part(frozenset("7"), _growth),
         Part(frozenset("8"), lambda: strict.measure(times, _say)),
         Part(frozenset("9"), accelerator.measure),
+        Part(frozenset({"llm"}), _asking),
         Part(frozenset({"scoring"}), lambda: _scoring(times)),
         Part(frozenset({"demo"}), lambda: _demo(demo, cold=cold)),
     )
@@ -77,6 +78,11 @@ def _help() -> dict[str, Any]:
 def _growth() -> dict[str, Any]:
     _say("long runs without rooms")
     return {"growth": growth.measure()}
+
+
+def _asking() -> dict[str, Any]:
+    _say("iterations that a language model leads, without rooms")
+    return asking.measure()
 
 
 def _scoring(times: int) -> dict[str, Any]:

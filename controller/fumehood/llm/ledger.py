@@ -73,7 +73,7 @@ class Ledger:
             raise BudgetError(
                 f"the budget of {self._budget_tokens} tokens may not cover the next question: {gone} are spent, and it "
                 f"may take {asked.tokens}",
-                "fumehood resume DIR goes on with a larger --budget-tokens",
+                "the best so far is measured; give another run a larger --budget-tokens",
             )
 
     def _check_usd(self, asked: Reservation) -> None:
@@ -84,5 +84,5 @@ class Ledger:
             raise BudgetError(
                 f"the budget of ${self._budget_usd:g} may not cover the next question: ${gone:.4f} are spent, and it "
                 f"may cost ${asked.usd:.4f}",
-                "fumehood resume DIR goes on with a larger --budget-usd",
+                "the best so far is measured; give another run a larger --budget-usd",
             )
