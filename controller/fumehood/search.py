@@ -26,7 +26,7 @@ from fumehood.planning.occasions import occasion
 from fumehood.planning.protocol import Planner
 from fumehood.progress import Progress
 from fumehood.recorder import Recorder
-from fumehood.records import Comparison, Envelope, Iteration, Plan, Verdict
+from fumehood.records import Comparison, Envelope, Iteration, Phase, Plan, Verdict
 from fumehood.records.insight import Recollection
 from fumehood.run_directory import sync, write_text
 from fumehood.scoring import multiple, noise
@@ -178,7 +178,8 @@ class Search:
         recalled = [found for one in self.recorder.run.recollections for found in one.recalled]
         history, pending = self.recorder.run.iterations, [begun.plan for begun in self.recorder.state.pending]
         for attempt in range(1, UNUSABLE + 1):
-            self.progress.stage(f"planning ({phases.phase(history, self.recorder.run.settings.max_iterations).value})")
+            phase = phases.phase(history, self.recorder.run.settings.max_iterations)
+            self.progress.stage("planning" if phase is Phase.PLANNING else f"planning ({phase.value})")
             try:
                 plan = self.planner.propose(goal, dataset, history, pending, recalled)
                 return None if plan is None else (plan, self.author.write(plan, goal, dataset, history))
@@ -186,7 +187,7 @@ class Search:
                 if attempt == UNUSABLE:
                     raise LlmError(
                         f"{UNUSABLE} proposals in a row could not be used; the last: {error.what}",
-                        "go on with fumehood resume, or use another model, or --planner search",
+                        "use another model, or --planner search",
                     ) from error
                 self.progress.note(f"A proposal could not be used, and another one is asked for: {error.what}")
         raise InternalError("proposals were neither used nor given up")

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from fumehood import __version__, floor, goal, policy, recorder, report, signing, text
 from fumehood.assembly.author import TemplateAuthor
 from fumehood.data import folds, seal, specs
-from fumehood.errors import Interrupted, UsageError
+from fumehood.errors import Interrupted, LlmError, UsageError
 from fumehood.experience import Experience, NoExperience, OnFirstUse
 from fumehood.goal import language as goal_language
 from fumehood.journal import fold, lines
@@ -196,6 +196,9 @@ def _research(record: Recorder, progress: Progress, key: SigningKey | None, mean
             except BaseException:
                 record.report_if_possible()
                 raise
+    except LlmError as error:
+        on = f"go on with the run: fumehood resume {record.directory.path}"
+        raise type(error)(error.what, f"{error.hint}; then {on}" if error.hint else on) from error
     except KeyboardInterrupt as stop:
         finished = record.run.finished_at is not None
         what = "the run is finished: fumehood report" if finished else "go on with the run: fumehood resume"
