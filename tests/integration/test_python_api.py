@@ -44,7 +44,9 @@ def test_a_configuration_decides_what_is_trained_and_measured(tmp_path, monkeypa
         enable_confusion_matrix=False,
         confidence_level=0.8,
     )
-    found = AgentOrchestrator(max_iterations=1, eval_config=config).run(goal="Classify digits", workdir=tmp_path / "run")
+    found = AgentOrchestrator(max_iterations=1, eval_config=config).run(
+        goal="Classify digits", workdir=tmp_path / "run"
+    )
     run = fold(read(tmp_path / "run" / "journal.jsonl")).run
     assert found["goal_achieved"] is None
     assert set(found["final_eval"]) == {"accuracy", "log_loss", "metric", "interval", "n_seeds", "split"}
