@@ -128,7 +128,7 @@ def test_training_that_diverged_is_not_tried_at_a_higher_rate():
 def test_where_everything_is_warned_of_the_search_goes_on_all_the_same():
     free = {"seconds": 0.0, "parameters": 0, "work": 0.0}
     warnings = [
-        recalled(Kind.FAILURE, failure_kind=kind, family="mlp", settings={}, cost=free) for kind in ("timeout", "oom")
+        recalled(Kind.FAILURE, failure_kind=k, family="mlp", settings={}, cost=free) for k in ("timeout", "oom")
     ]
     assert len(proposals(4, warnings)) == 4
 
@@ -148,16 +148,24 @@ def test_lessons_are_the_same_after_the_journal():
     assert [one.plan for one in proposals(12, told)] == [one.plan for one in proposals(12, again)]
 
 
-def test_a_memory_limit_stops_what_is_as_large_and_works_as_hard():
+def test_a_memory_limit_stops_what_works_as_hard_in_the_same_family():
     space = Space(goal(), problem_of(DIGITS))
     small, large = (space.candidate("mlp", space.filled("mlp", {"width": width, "depth": 2})) for width in (32, 256))
-    failure = lessons.Failed("oom", "cnn", {}, lessons.cost_of(large, space))
-    assert lessons.is_like(large, lessons.cost_of(large, space), failure)
-    assert not lessons.is_like(small, lessons.cost_of(small, space), failure)
+    other = space.candidate("mixer", space.filled("mixer", {"width": 48}))
+    warnings = lessons.Warnings([lessons.Failed("oom", "mlp", {}, lessons.cost_of(large, space))], ())
+    assert warnings.apply_to(large, lessons.cost_of(large, space))
+    assert not warnings.apply_to(small, lessons.cost_of(small, space))
+    assert lessons.cost_of(other, space).work > lessons.cost_of(large, space).work
+    assert not warnings.apply_to(other, lessons.cost_of(other, space))
 
 
-def timeouts(*seconds: float) -> list[lessons.Failed]:
-    return [lessons.Failed("timeout", "mlp", {}, lessons.Cost(one, 1, 1.0)) for one in seconds]
+def test_what_fitted_before_is_no_reason_to_expect_that_less_will_not_fit():
+    space = Space(goal(), problem_of(DIGITS))
+    large = space.candidate("mlp", space.filled("mlp", {"width": 256, "depth": 2}))
+    cost = lessons.cost_of(large, space)
+    failure = lessons.Failed("oom", "mlp", {}, cost)
+    more = lessons.Cost(cost.seconds, cost.parameters, 2 * cost.work)
+    assert not lessons.Warnings([failure], [("mlp", more), ("mlp", more)]).apply_to(large, cost)
 
 
 @pytest.mark.parametrize(
@@ -171,5 +179,5 @@ def timeouts(*seconds: float) -> list[lessons.Failed]:
         ((1.0,), (2.0, 3.0), float("inf"), float("inf")),
     ],
 )
-def test_the_time_to_avoid_parts_best_what_ran_out_of_it_from_what_did_not(out, in_time, least, most):
-    assert least <= lessons.seconds_to_avoid(timeouts(*out), in_time) <= most
+def test_a_limit_parts_best_what_ran_into_it_from_what_did_not(out, in_time, least, most):
+    assert least <= lessons.step(out, in_time) <= most

@@ -88,42 +88,58 @@ def failed(iteration: Iteration) -> Failed | None:
     return Failed(failure.kind.value, plan.family, settings, _cost(plan.params.get("cost")))
 
 
-def done(recalled: Sequence[Recalled], history: Sequence[Iteration]) -> list[float]:
-    """Estimated seconds of trainings that ended in time, elsewhere and here."""
-    details = [one.insight.details for one in recalled if one.insight.kind in (Kind.RESULT, Kind.PATTERN)]
-    costs = [_cost(one.get("most_done")) for one in details]
-    costs += [_cost(one.plan.params.get("cost")) for one in history if one.score is not None]
-    return [cost.seconds for cost in costs if cost is not None]
+def done(recalled: Sequence[Recalled], history: Sequence[Iteration]) -> list[tuple[str, Cost]]:
+    """Family and cost of trainings that came to their end, elsewhere and here; "" where the family is not known."""
+    found: list[tuple[str, Cost | None]] = []
+    for one in recalled:
+        if one.insight.kind in (Kind.RESULT, Kind.PATTERN):
+            details = one.insight.details
+            found += [(str(details.get("family")), _cost(details.get("cost"))), ("", _cost(details.get("most_done")))]
+    found += [(one.plan.family, _cost(one.plan.params.get("cost"))) for one in history if one.score is not None]
+    return [(family, cost) for family, cost in found if cost is not None]
 
 
-def seconds_to_avoid(failures: Sequence[Failed], in_time: Sequence[float]) -> float:
-    """The estimate from which on training is to be expected to run out of time; infinite where nothing did.
+class Warnings:
+    """What is to be expected to fail, after ``failures`` and after what is ``done``.
 
-    The step that best parts what ran out of time from what did not: the machine may have been busy for a moment, so
-    that neither a cheap failure nor a dear success settles it alone. Of equally good ones the highest.
+    A limit of time stops whatever is estimated to take as long, whichever family it is of; one of memory, whatever of
+    the same family works as hard on a batch, because that is what activations grow with. Training that diverged does so
+    again in the same family at the same rate of learning or a higher one. Other failures warn of the very same point.
     """
-    out = [failure.cost.seconds for failure in failures if failure.kind == FailureKind.TIMEOUT and failure.cost]
-    if not out:
-        return math.inf
-    wrong = {step: sum(one < step for one in out) + sum(one >= step for one in in_time) for step in (*out, math.inf)}
-    step = max(sorted(wrong), key=lambda one: (-wrong[one], one))
-    below = max((one for one in in_time if one < step), default=0.0)
-    return step if math.isinf(step) else max(_CLOSE * step, min(below * 1.01, step))
+
+    def __init__(self, failures: Sequence[Failed], done: Sequence[tuple[str, Cost]]) -> None:
+        self._others = [one for one in failures if one.kind not in (FailureKind.TIMEOUT, FailureKind.OOM)]
+        out_of_time = [one.cost.seconds for one in failures if one.kind == FailureKind.TIMEOUT and one.cost]
+        self.seconds = step(out_of_time, [cost.seconds for _, cost in done])
+        """Estimates from which on training is to be expected to run out of time."""
+        out_of_memory = [(one.family, one.cost) for one in failures if one.kind == FailureKind.OOM and one.cost]
+        self.work = {
+            family: step([c.work for f, c in out_of_memory if f == family], [c.work for f, c in done if f == family])
+            for family in {family for family, _ in out_of_memory}
+        }
+        """By family: multiply-adds of a batch from which on it is to be expected to run out of memory."""
+
+    def apply_to(self, candidate: Candidate, cost: Cost) -> bool:
+        family = candidate.family.name
+        if cost.seconds >= self.seconds or cost.work >= self.work.get(family, math.inf):
+            return True
+        return any(_is_like(candidate, failure) for failure in self._others if failure.family == family)
 
 
-def is_like(candidate: Candidate, cost: Cost, failure: Failed) -> bool:
-    """Whether ``candidate`` is to be expected to fail as ``failure`` did, which was no timeout.
+def step(failed: Sequence[float], well: Sequence[float]) -> float:
+    """The value that best parts what ``failed``, at and above it, from what went ``well``; infinite where none does.
 
-    A limit of memory stops whatever is as large and works as hard, whichever family it is of; training that diverged
-    does so again in the same family at the same rate of learning or a higher one.
+    A machine may be busy for a moment, so neither a small failure nor a large success settles it alone. Of equally good
+    values the highest, less what lies close below it and was never tried.
     """
-    if failure.kind == FailureKind.TIMEOUT:
-        return False  # see ``seconds_to_avoid``
-    if failure.kind == FailureKind.OOM:
-        then = failure.cost
-        return then is not None and cost.work >= _CLOSE * then.work and cost.parameters >= _CLOSE * then.parameters
-    if candidate.family.name != failure.family:
-        return False
+    wrong = {at: sum(one < at for one in failed) + sum(one >= at for one in well) for at in (*failed, math.inf)}
+    best = max(wrong, key=lambda at: (-wrong[at], at))
+    below = max((one for one in well if one < best), default=0.0)
+    return best if math.isinf(best) else max(_CLOSE * best, min(below * 1.01, best))
+
+
+def _is_like(candidate: Candidate, failure: Failed) -> bool:
+    """Of the same family."""
     if failure.kind == FailureKind.NON_FINITE:
         same = all(candidate.settings.get(name) == failure.settings.get(name) for name in ("optimizer", "norm"))
         return same and _number(candidate.settings.get("lr")) >= _number(failure.settings.get("lr"))

@@ -63,15 +63,12 @@ class SearchPlanner:
         def is_new(candidate: Candidate) -> bool:
             return candidate.identity not in under_way and candidate.identity not in cache.tried
 
-        warnings = [*lessons.failures(recalled), *cache.failed]
-
-        too_long = lessons.seconds_to_avoid(warnings, [*lessons.done(recalled, ()), *cache.in_time])
+        warnings = lessons.Warnings(
+            [*lessons.failures(recalled), *cache.failed], [*lessons.done(recalled, ()), *cache.done]
+        )
 
         def is_safe(candidate: Candidate) -> bool:
-            cost = lessons.cost_of(candidate, cache.space)
-            return cost.seconds < too_long and not any(
-                lessons.is_like(candidate, cost, failure) for failure in warnings
-            )
+            return not warnings.apply_to(candidate, lessons.cost_of(candidate, cache.space))
 
         for start, source in lessons.in_turn(lessons.recalled_starts(recalled, cache.space), cache.starts):
             if is_new(start) and is_safe(start):
@@ -117,8 +114,8 @@ class _Cache:
         """The earliest iteration with the best rounded score, and that score."""
         self._measured = 0
         self.failed: list[lessons.Failed] = []
-        self.in_time: list[float] = []
-        """Estimated seconds of trainings that ended."""
+        self.done: list[tuple[str, lessons.Cost]] = []
+        """Family and cost of trainings that came to their end."""
 
     def learn(self, history: Sequence[Iteration]) -> None:
         """Take in what is new; start over where ``history`` does not continue what is known."""
@@ -136,7 +133,7 @@ class _Cache:
             self.study.tell(plan.family, settings, value)
             failure = lessons.failed(iteration)
             self.failed += [failure] if failure else []
-            self.in_time += lessons.done((), [iteration])
+            self.done += lessons.done((), [iteration])
         if value is not None:
             self._measured += 1
             if self._best is None or (value - self._best[1]) * (1 if self.goal.direction == "max" else -1) > 0:
