@@ -59,13 +59,19 @@ def friedman(random: np.random.Generator, rows: int) -> Rows:
     return x, (y + random.normal(size=rows)).astype("<f8")
 
 
-def gratings(random: np.random.Generator, angles: int, rows: int) -> Rows:
-    """Images of 12 x 12: waves at one of ``angles`` angles, at any phase, in noise."""
-    angle, phase = random.integers(0, angles, rows), random.uniform(0, 2 * np.pi, rows)
-    y, x = np.mgrid[0:12, 0:12] / 12 * 2 * np.pi * 2
-    turned = np.cos(angle * np.pi / angles)[:, None, None] * x + np.sin(angle * np.pi / angles)[:, None, None] * y
-    images = np.cos(turned + phase[:, None, None]) + random.normal(0, 1.2, (rows, 12, 12))
-    return images[:, None], angle.astype("<i8")
+def spirals(random: np.random.Generator, arms: int, rows: int) -> Rows:
+    """``arms`` spirals around one centre, a turn and a quarter each, one class an arm."""
+    arm, along = random.integers(0, arms, rows), np.sqrt(random.uniform(0.05, 1, rows))
+    angle = 2.5 * np.pi * along + 2 * np.pi * arm / arms
+    points = 4 * along[:, None] * np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    return points + random.normal(0, 0.1, points.shape), arm.astype("<i8")
+
+
+def waves(random: np.random.Generator, columns: int, rows: int) -> Rows:
+    """A sum of sines of ``columns`` numbers, each of another frequency, with little noise."""
+    x = random.uniform(-1, 1, (rows, columns))
+    y = np.sin(x * (4 + 2 * np.arange(columns))).sum(axis=1)
+    return x, (y + random.normal(0, 0.1, rows)).astype("<f8")
 
 
 _CLASSIFY: Final = "Classify the rows as accurately as possible"
@@ -75,7 +81,6 @@ TASKS: Final[Mapping[str, Task]] = {
     task.name: task
     for task in (
         _real("digits", "Classify handwritten digits as accurately as possible", 400),
-        _real("digits", "Classify handwritten digits as accurately as possible", 1000),
         _real("breast_cancer", "Classify tumours as accurately as possible"),
         _real("diabetes", "Predict the progression of diabetes, with the highest R2"),
         _made("checkerboard-3", _CLASSIFY, partial(checkerboard, fields=3, rows=900)),
@@ -84,7 +89,9 @@ TASKS: Final[Mapping[str, Task]] = {
         _made("rings-6", _CLASSIFY, partial(rings, count=6, rows=900)),
         _made("friedman-400", _PREDICT, partial(friedman, rows=400)),
         _made("friedman-900", _PREDICT, partial(friedman, rows=900)),
-        _made("gratings-4", "Classify the images as accurately as possible", partial(gratings, angles=4, rows=500)),
-        _made("gratings-6", "Classify the images as accurately as possible", partial(gratings, angles=6, rows=800)),
+        _made("spirals-2", _CLASSIFY, partial(spirals, arms=2, rows=700)),
+        _made("spirals-3", _CLASSIFY, partial(spirals, arms=3, rows=900)),
+        _made("waves-2", _PREDICT, partial(waves, columns=2, rows=800)),
+        _made("waves-3", _PREDICT, partial(waves, columns=3, rows=1200)),
     )
 }
