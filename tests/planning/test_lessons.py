@@ -10,7 +10,7 @@ from fumehood.planning.knobs import problem_of
 from fumehood.planning.search import SearchPlanner
 from fumehood.planning.space import Space
 from fumehood.records import Iteration, Phase, Plan, SeedResult
-from fumehood.records.insight import Insight, Kind, Recalled
+from fumehood.records.insight import DataFingerprint, Insight, Kind, Recalled
 from fumehood_shared.messages import Failure, FailureKind
 from planning.histories import DIGITS, TABLE, WINE, goal, iteration
 
@@ -60,6 +60,19 @@ def test_settings_of_another_space_come_to_the_next_point_of_this_one():
     assert first.plan.params["settings"]["width"] == max(
         next(knob for knob in Space(goal(), problem_of(WINE)).knobs("mlp") if knob.name == "width").values
     )
+
+
+@pytest.mark.parametrize(("kind", "task"), [("image", "classification"), ("tabular", "regression")])
+def test_what_did_well_on_another_kind_of_data_is_no_start(kind, task):
+    one = recalled(Kind.RESULT, family="mlp", settings=WIDE)
+    other = DataFingerprint(
+        spec="a", task=task, input_kind=kind, input_shape=(40,), num_outputs=2, rows=900, source_digest="0"
+    )
+    foreign = one.model_copy(update={"insight": one.insight.model_copy(update={"data": other})})
+    assert proposals(2, [foreign]) == proposals(2)
+    alike = other.model_copy(update={"input_kind": "tabular", "task": "classification"})
+    near = one.model_copy(update={"insight": one.insight.model_copy(update={"data": alike})})
+    assert proposals(1, [near]) != proposals(1)
 
 
 def test_at_most_three_of_those_recalled_are_tried():

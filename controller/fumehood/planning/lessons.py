@@ -48,7 +48,7 @@ def recalled_starts(recalled: Sequence[Recalled], space: Space) -> list[tuple[Ca
         details = one.insight.details
         if one.insight.kind not in (Kind.RESULT, Kind.PATTERN) or one.insight.demoted_by:
             continue
-        if details.get("verdict") == "behind":
+        if details.get("verdict") == "behind" or not _is_of_kind(one, space):
             continue
         candidate = _like(details.get("family"), details.get("settings"), space)
         if candidate is not None:
@@ -152,6 +152,12 @@ def cost_of(candidate: Candidate, space: Space) -> Cost:
         parameters=candidate.trace.stored,
         work=float(candidate.trace.multiply_adds) * int(candidate.settings["batch_size"]),
     )
+
+
+def _is_of_kind(one: Recalled, space: Space) -> bool:
+    """Whether it was found out about inputs of the same kind and the same task; anything else is no place to start."""
+    data = one.insight.data
+    return data is None or (data.input_kind, data.task) == (space.problem.kind.value, space.problem.task.value)
 
 
 def _like(family: Any, settings: Any, space: Space) -> Candidate | None:
