@@ -14,6 +14,7 @@ from lab import SOURCES
 from fakes.llm_server import Say, scripted
 from fumehood.journal import fold, lines
 from fumehood.records import Run, StopReason, Verdict
+from fumehood_shared.messages import FailureKind
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
@@ -45,6 +46,32 @@ def build_model(input_shape, num_outputs):
         nn.Conv2d(24, 48, 3, padding=1, stride=2), nn.BatchNorm2d(48), nn.ReLU(),
         nn.Flatten(), nn.Dropout(0.2), nn.Linear(48 * 16, num_outputs),
     )
+"""
+
+
+NO_IMPORT = "import a_library_that_no_room_has\n" + GOOD
+WRONG_SHAPE = GOOD.replace("48 * 16, num_outputs", "48 * 16, num_outputs + 1")
+HANGING = """
+import time
+from torch import nn
+
+def build_model(input_shape, num_outputs):
+    time.sleep(10_000)
+    return nn.Sequential(nn.Flatten(), nn.Linear(64, num_outputs))
+"""
+ATTACKING = """
+import os, pathlib, socket
+from torch import nn
+
+def build_model(input_shape, num_outputs):
+    for path in ("/result.json", "/exchange/result.json", "/tmp/result.json"):
+        try:
+            pathlib.Path(path).write_text('{"accuracy": 1.0, "goal_achieved": true}')
+        except OSError:
+            pass
+    socket.create_connection(("169.254.169.254", 80), timeout=2)
+    os.system("kill -9 -1")
+    return nn.Sequential(nn.Flatten(), nn.Linear(64, num_outputs))
 """
 
 
@@ -254,3 +281,18 @@ def test_a_changed_transcript_is_found_by_an_audit(led, tmp_path):
     done = fumehood("audit", str(copy), XDG_STATE_HOME=str(folder / "state"))
     assert done.returncode == 4
     assert "logs/llm.jsonl" in done.stdout + done.stderr
+
+
+def test_code_that_fails_hangs_or_attacks_is_data_and_research_goes_on(tmp_path):
+    sources = [NO_IMPORT, WRONG_SHAPE, HANGING, ATTACKING, GOOD]
+    script = [step for number, source in enumerate(sources) for step in (design(f"number {number}"), fenced(source))]
+    with scripted(script) as server:
+        where = ("--workdir", str(tmp_path / "run"), "--llm-base-url", server.url, "--llm-model", "gpt-oss:20b")
+        options = ("--max-repairs", "0", "--max-iterations", "5", "--num-seeds", "1", "--timeout", "8")
+        done = fumehood(*RESEARCH, *where, *options, XDG_STATE_HOME=str(tmp_path / "state"))
+    run = run_of(tmp_path / "run")
+    assert done.returncode == 1, done.stderr
+    failures = [one.envelope.failure.kind if one.envelope.failure else None for one in run.iterations]
+    assert failures[:3] == [FailureKind.IMPORT, FailureKind.SHAPE, FailureKind.TIMEOUT]
+    assert failures[3] is not None, "no network, and nothing that a candidate writes is a score"
+    assert (failures[4], run.winner) == (None, 5)
