@@ -18,6 +18,8 @@ from integration.lab import wait_until
 _OPTIONS = (
     "--bridge=none", "--iptables=false", "--ip6tables=false", "--ip-forward=false", "--ip-masq=false",
 )  # fmt: skip
+_APART = ("unshare", "--net")
+"""In network of its own: an engine without a bridge removes the one of the engine that is there."""
 _START_S = 60.0
 _CONTAINERD_PID = "exec/containerd/containerd.pid"
 
@@ -37,7 +39,7 @@ class Daemon:
     def start(self) -> None:
         with (self._folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
-                ["dockerd", f"--data-root={self._folder}/data", f"--exec-root={self._folder}/exec",
+                [*_APART, "dockerd", f"--data-root={self._folder}/data", f"--exec-root={self._folder}/exec",
                  f"--pidfile={self._folder}/pid", f"--host={self.url}", *_OPTIONS],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/", start_new_session=True,
             )  # fmt: skip

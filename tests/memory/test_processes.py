@@ -3,10 +3,7 @@
 import multiprocessing
 import sqlite3
 
-import alembic.command  # noqa: F401 - this, and what follows, once for all of the forked processes
-import memori.search  # noqa: F401
 import pytest
-import sklearn.feature_extraction.text  # noqa: F401
 from sqlalchemy import event
 
 from fakes.insights import insight, pattern
@@ -18,18 +15,16 @@ WRITERS, OWN, SHARED = 8, 25, 10
 
 
 def in_eight_processes(work, *arguments):
-    """``work(*arguments, number, barrier)`` in eight processes; what went wrong in them, which is nothing."""
-    context = multiprocessing.get_context("fork")
+    """``work(*arguments, number, barrier)`` in eight processes; what went wrong in them, which is nothing.
+
+    They are forked from a server that has loaded what they need and no thread: forked from here they could inherit a
+    lock that a thread of another test holds, and wait for it for ever.
+    """
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["alembic.command", "memori.search", "sklearn.feature_extraction.text"])
     barrier, failures = context.Barrier(WRITERS), context.SimpleQueue()
-
-    def watched(number):
-        try:
-            work(*arguments, number, barrier)
-        except BaseException as error:
-            failures.put(f"{number}: {error!r}")
-            raise
-
-    children = [context.Process(target=watched, args=(number,)) for number in range(WRITERS)]
+    tasks = [(work, arguments, number, barrier, failures) for number in range(WRITERS)]
+    children = [context.Process(target=watched, args=task) for task in tasks]
     for child in children:
         child.start()
     for child in children:
@@ -39,6 +34,14 @@ def in_eight_processes(work, *arguments):
         said.append(failures.get())
     assert said == []
     assert [child.exitcode for child in children] == [0] * WRITERS
+
+
+def watched(work, arguments, number, barrier, failures):
+    try:
+        work(*arguments, number, barrier)
+    except BaseException as error:
+        failures.put(f"{number}: {error!r}")
+        raise
 
 
 def write(url, number, barrier):

@@ -120,7 +120,9 @@ def private(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     places = {"data-root": "data", "exec-root": "exec", "pidfile": "pid", "config-file": "daemon.json"}
     options += [f"--{name}={tmp_path / place}" for name, place in places.items()]
     with (tmp_path / "log").open("wb") as log:
-        daemon = subprocess.Popen(["dockerd", *options, f"--host=unix://{tmp_path}/s"], stdout=log, stderr=log)
+        # apart, because an engine without a bridge removes the one of the engine that is there
+        command = ["unshare", "--net", "dockerd", *options, f"--host=unix://{tmp_path}/s"]
+        daemon = subprocess.Popen(command, stdout=log, stderr=log)
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/s")
     try:
         until(lambda: bool(connected()), tmp_path)
