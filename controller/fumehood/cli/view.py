@@ -291,7 +291,7 @@ def _opening_line(run: Run) -> str:
     planned = words.counted(asked.max_iterations, "iteration")
     gpus = f" · {words.counted(len(asked.gpus), 'GPU')}" if asked.gpus else ""
     said = f"{asked.goal.text} · data {asked.data} · policy {asked.policy}{gpus} · up to {planned}{again}"
-    return f"{said}\nUnderstood: {words.understood(asked.goal)}"
+    return f"{said} · understood as {words.understood(asked.goal, asked.draft)}"
 
 
 def _room_line(number: int, role: Role, state: RoomState) -> str:

@@ -8,7 +8,7 @@ Pure. Functions of numbers return text made of numbers and units alone, which is
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from fumehood.records import Goal, Interval, MetricSummary, StopReason
+from fumehood.records import Goal, GoalDraft, Interval, MetricSummary, StopReason
 
 NOTHING = "—"
 """Shown where there is no value."""
@@ -134,13 +134,14 @@ def _argument(value: object) -> str:
     return f"({setting(value)})" if isinstance(value, list | tuple) else setting(value)
 
 
-def understood(goal: Goal) -> str:
+def understood(goal: Goal, draft: GoalDraft | None = None) -> str:
     """What is pursued, in numbers: ``accuracy of at least 0.95, with at most 100,000 parameters``."""
     named = "the usual metric of the task" if goal.metric == "undecided" else label(goal.metric)
     if goal.target is None:
         aim = f"{named}, as good as possible"
     else:
-        aim = f"{named} of at {'least' if goal.direction == 'max' else 'most'} {goal.target:g}"
+        unit = "%" if draft and draft.percent and goal.target == draft.target else ""
+        aim = f"{named} of at {'least' if goal.direction == 'max' else 'most'} {goal.target:g}{unit}"
     limits = [f"at most {goal.max_parameters:,} parameters"] if goal.max_parameters is not None else []
     limits += [f"at most {duration(goal.max_train_s)} of training"] if goal.max_train_s is not None else []
     return f"{aim}, with {' and '.join(limits)}" if limits else aim
