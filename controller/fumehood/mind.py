@@ -7,6 +7,7 @@ asked before there is a run is kept in memory and goes there once there is one.
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -126,7 +127,7 @@ class Mind:
                 asking.settings,
                 asking.keys,
                 self._pages,
-                Ledger(asking.settings.budget_usd, asking.settings.budget_tokens, spent),
+                Ledger(asking.settings.budget_usd, asking.settings.budget_tokens, spent, self._time_left_s),
                 self._note,
                 environment=environment,
                 permits=self._bounds.permits,
@@ -191,6 +192,9 @@ class Mind:
             self._calls.append(call)
         else:
             self._record.note("asked", call=call)
+
+    def _time_left_s(self) -> float:
+        return inf if self._record is None else self._record.time_left_s()
 
     def _left(self) -> str:
         """What is left of the budgets, in words without any time, so that a replay asks the same."""

@@ -21,6 +21,15 @@ def call(tokens, usd):
     )  # fmt: skip
 
 
+def test_no_question_is_put_when_the_time_of_the_run_is_over():
+    left = [5.0]
+    ledger = Ledger(time_left_s=lambda: left[0])
+    ledger.settle(ledger.reserve(10, 10, None), 20, None)
+    left[0] = 0.0
+    with pytest.raises(BudgetError, match="budget of minutes"):
+        ledger.reserve(10, 10, None)
+
+
 def test_what_is_settled_counts_instead_of_what_was_put_aside():
     ledger = Ledger(budget_usd=10, budget_tokens=1000)
     reserved = ledger.reserve(100, 100, CENT)

@@ -10,7 +10,8 @@ from fumehood.audit import audit
 from fumehood.memory.context import ManualMemoryContextManager
 from fumehood.memory.remembering import Remembering, recalled
 from fumehood.memory.store import MemoryStore
-from fumehood.records.insight import Kind
+from fumehood.records.insight import Evidence, Kind
+from fumehood.rounding import rounded
 
 pytestmark = [pytest.mark.memory, pytest.mark.unit]
 
@@ -60,6 +61,20 @@ def test_what_a_run_found_out_lies_in_its_folder_and_says_nothing_of_the_sealed_
     validated |= {repr(value) for one in run.remeasured for value in one.score.primary.values}
     everything = "".join(lines)
     assert not [value for value in sealed - validated if value in everything]
+
+
+def test_words_that_planners_read_hold_no_score_finer_than_its_noise(tmp_path, targets, database):
+    _, directory = research(tmp_path / "1", targets, ManualMemoryContextManager(database))
+    insights = [json.loads(line) for line in (directory.insights() / "insights.jsonl").read_text().splitlines()]
+    told = [(one, insight["text"]) for insight in insights for one in insight["evidence"]]
+    assert told, "the exact numbers are in the evidence"
+    for evidence, words in told:
+        mean = evidence["mean"]
+        near = rounded(Evidence.model_validate_json(json.dumps(evidence)))
+        assert near != mean, "a mean that rounding changes, or this shows nothing"
+        assert f"accuracy {near:.4g} [" in words
+        assert f"accuracy {mean:.4g} [" not in words
+    assert "noise floor" not in " ".join(insight["text"] for insight in insights), "decisions' reasons are exact"
 
 
 def test_failures_are_remembered_with_what_they_cost_and_under_which_limits(tmp_path, targets, database):

@@ -12,11 +12,11 @@ from fumehood.assembly.trace import trace
 from fumehood.errors import UsageError
 from fumehood.planning.knobs import problem_of
 from fumehood.planning.protocol import Planner
-from fumehood.planning.rounding import rounded
 from fumehood.planning.search import SearchPlanner
 from fumehood.planning.space import Space, identity, seconds
 from fumehood.planning.study import MOST
 from fumehood.records import Dataset, Iteration, Plan
+from fumehood.rounding import rounded
 from fumehood_shared.messages import InputKind
 from planning.histories import (
     ALL,

@@ -194,7 +194,7 @@ class Client:
 
         Whatever was raised is left behind here: it may hold the request, and so the key.
         """
-        exchange = Exchange(deadline=time.monotonic() + self._settings.timeout_s, permits=self._permits)
+        exchange = Exchange(deadline=time.monotonic() + self._patience_s, permits=self._permits)
         request = self._request(route, asked, with_schema=with_schema)
         try:
             response = exchanged(exchange, lambda: library.litellm().completion(**request))
@@ -208,6 +208,11 @@ class Client:
             return failed(ValueError("there is no choice in it"), exchange, route.place)
         return self._got(response)
 
+    @property
+    def _patience_s(self) -> float:
+        """Of one try: no answer is waited for when the run's time is over."""
+        return min(self._settings.timeout_s, max(self._ledger.time_left_s(), 1.0))
+
     def _request(self, route: _Route, asked: Asked, *, with_schema: bool) -> dict[str, Any]:
         provider = route.place.model.partition("/")[0]
         request: dict[str, Any] = {
@@ -216,7 +221,7 @@ class Client:
             "max_tokens": asked.max_tokens,
             "api_base": route.place.base_url,
             "api_key": _key(route),
-            "timeout": self._settings.timeout_s,
+            "timeout": self._patience_s,
             "max_retries": 0,
             "client": library.handler(provider),
             "num_ctx": _context(asked) if provider in ("ollama", "ollama_chat") else None,

@@ -1,11 +1,12 @@
-"""What may still be spent on questions, in US dollars and tokens.
+"""What may still be spent on questions, in US dollars, tokens and time.
 
 A question is reserved at the most that it may cost before it is put, and settled at what it did cost. Where the price
 is unknown the spending in dollars is unknown from then on, and only tokens bind. What an earlier process spent counts.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import inf
 from threading import Lock
 
 from fumehood.errors import BudgetError
@@ -21,11 +22,19 @@ class Reservation:
 
 
 class Ledger:
-    """``budget_usd`` and ``budget_tokens``: None is no limit. ``spent``: what the journal says was spent before."""
+    """``budget_usd`` and ``budget_tokens``: None is no limit. ``spent``: what the journal says was spent before.
+
+    ``time_left_s``: seconds that the run still has; a question is put while there are any, and waited for no longer.
+    """
 
     def __init__(
-        self, budget_usd: float | None = None, budget_tokens: int | None = None, spent: Sequence[Call] = ()
+        self,
+        budget_usd: float | None = None,
+        budget_tokens: int | None = None,
+        spent: Sequence[Call] = (),
+        time_left_s: Callable[[], float] = lambda: inf,
     ) -> None:
+        self.time_left_s = time_left_s
         self._budget_usd, self._budget_tokens = budget_usd, budget_tokens
         self._lock = Lock()
         self._held: list[Reservation] = []
@@ -52,6 +61,7 @@ class Ledger:
         """Put aside what a question may cost. Raises BudgetError where that may be more than is left."""
         asked = Reservation(prompt_tokens + max_tokens, price.of(prompt_tokens, max_tokens) if price else None)
         with self._lock:
+            self._check_time()
             self._check_tokens(asked)
             self._check_usd(asked)
             self._held.append(asked)
@@ -64,6 +74,13 @@ class Ledger:
             self._tokens += tokens
             self._usd += usd or 0.0
             self._is_known = self._is_known and usd is not None
+
+    def _check_time(self) -> None:
+        if self.time_left_s() <= 0:
+            raise BudgetError(
+                "the budget of minutes is used up, and a question would follow",
+                "the best so far is measured; give another run a larger --budget-minutes",
+            )
 
     def _check_tokens(self, asked: Reservation) -> None:
         if self._budget_tokens is None:

@@ -96,11 +96,10 @@ def _failures(run: Run, data: DataFingerprint) -> Iterator[Insight]:
 
 
 def _decision(run: Run, data: DataFingerprint) -> Iterator[Insight]:
-    """Why the winner was kept, and why the search stopped."""
+    """Which candidate won among how many, and why the search stopped."""
     best = run.best()
     if best is None or run.stopped_because is None:
         return
-    stopped = f" The search stopped after {len(run.iterations)} candidates: {run.stopped_because.value}."
     details = {
         "family": best.plan.family,
         "stopped_because": run.stopped_because.value,
@@ -108,7 +107,7 @@ def _decision(run: Run, data: DataFingerprint) -> Iterator[Insight]:
     }
     yield _insight(
         run, Kind.DECISION, ("winner",), best, data,
-        text=wording.decision(best.decision.reason, best.number, best.plan.family, data) + stopped,
+        text=wording.decision(best.number, best.plan.family, len(run.iterations), run.stopped_because.value, data),
         importance=0.3, evidence=(), details=details,
     )  # fmt: skip
 

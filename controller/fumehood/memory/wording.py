@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from fumehood.records import Interval
 from fumehood.records.insight import DataFingerprint, Evidence
+from fumehood.rounding import rounded, rounded_interval
 from fumehood.text import plain
 
 
@@ -34,17 +34,17 @@ def failure(details: Mapping[str, Any]) -> str:
     return f"{plain(str(details['family']), 60)} failed with {kind}{cause} (seen {seen})."
 
 
-def decision(reason: str, number: int, family: str, data: DataFingerprint) -> str:
-    return f"On {plain(data.spec, 120)}, candidate {number} ({plain(family, 60)}): {plain(reason, 400)}"
+def decision(number: int, family: str, candidates: int, stopped: str, data: DataFingerprint) -> str:
+    won = f"candidate {number} ({plain(family, 60)}) won"
+    return f"On {plain(data.spec, 120)}, {won}. The search stopped after {candidates} candidates: {stopped}."
 
 
 def measured(evidence: Evidence) -> str:
+    """No finer than its noise: these words reach planners, and the exact numbers are in the evidence."""
     seeds = f"{evidence.n_seeds} seed{'s' if evidence.n_seeds != 1 else ''}"
-    return f"{evidence.metric} {evidence.mean:.4g}{interval(evidence.interval)} over {seeds}"
-
-
-def interval(found: Interval | None) -> str:
-    return "" if found is None else f" [{found.low:.4g}, {found.high:.4g}]"
+    interval = rounded_interval(evidence)
+    ends = "" if interval is None else f" [{interval[0]:.4g}, {interval[1]:.4g}]"
+    return f"{evidence.metric} {rounded(evidence):.4g}{ends} over {seeds}"
 
 
 def _rows(data: DataFingerprint) -> str:

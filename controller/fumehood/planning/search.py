@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from fumehood.planning import lessons, wording
 from fumehood.planning.knobs import Problem, Setting, problem_of
-from fumehood.planning.rounding import rounded
 from fumehood.planning.space import Candidate, Space, identity
 from fumehood.records import Dataset, Goal, Iteration, Plan
 from fumehood.records.insight import Recalled
+from fumehood.rounding import rounded
 
 if TYPE_CHECKING:
     from fumehood.planning.study import Draws, SearchStudy

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from fumehood import decision, failures
-from fumehood.planning.rounding import rounded, rounded_interval
 from fumehood.records import Goal, Iteration, Verdict
+from fumehood.rounding import rounded, rounded_interval
 from fumehood.text import clip
 
 _AT_LEAST: Final = 3
