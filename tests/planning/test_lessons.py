@@ -139,7 +139,7 @@ def test_training_that_diverged_is_not_tried_at_a_higher_rate():
 
 
 def test_where_everything_is_warned_of_the_search_goes_on_all_the_same():
-    free = {"seconds": 0.0, "parameters": 0, "work": 0.0}
+    free = {"seconds": 0.0, "work": 0.0}
     warnings = [
         recalled(Kind.FAILURE, failure_kind=k, family="mlp", settings={}, cost=free) for k in ("timeout", "oom")
     ]
@@ -154,7 +154,7 @@ def test_lessons_are_the_same_after_the_journal():
             failure_kind="timeout",
             family="mlp",
             settings={},
-            cost={"seconds": 1.0, "parameters": 9, "work": 9.0},
+            cost={"seconds": 1.0, "work": 9.0},
         ),
     ]
     again = [Recalled.model_validate_json(one.model_dump_json()) for one in told]
@@ -177,7 +177,7 @@ def test_what_fitted_before_is_no_reason_to_expect_that_less_will_not_fit():
     large = space.candidate("mlp", space.filled("mlp", {"width": 256, "depth": 2}))
     cost = lessons.cost_of(large, space)
     failure = lessons.Failed("oom", "mlp", {}, cost)
-    more = lessons.Cost(cost.seconds, cost.parameters, 2 * cost.work)
+    more = lessons.Cost(cost.seconds, 2 * cost.work)
     assert not lessons.Warnings([failure], [("mlp", more), ("mlp", more)]).apply_to(large, cost)
 
 

@@ -57,10 +57,8 @@ MEMORY_NAMESPACE = click.option(
 MEMORY = click.option(
     "--memory/--no-memory",
     "memory",
-    default=True,
-    show_default=True,
-    envvar="FUMEHOOD_MEMORY",
-    help="Look into what earlier runs found out, and add to it.",
+    default=None,
+    help="Look into what earlier runs found out, and add to it.  [default: yes, or what $FUMEHOOD_MEMORY says]",
 )
 RUN_DIR = click.argument("directory", type=click.Path(path_type=Path))
 

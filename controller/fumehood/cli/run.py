@@ -115,7 +115,7 @@ def run(
     keep: bool,
     max_repairs: int,
     order_key: Path | None,
-    memory: bool,
+    memory: bool | None,
     memory_db: str | None,
     memory_namespace: str,
     verbose: bool,
@@ -155,7 +155,7 @@ def run(
         budget_minutes=budget_minutes,
         keep=keep,
         max_repairs=max_repairs,
-        memory=memory_namespace if memory else None,
+        memory=memory_namespace if (session.remembers() if memory is None else memory) else None,
         mind=mind,
     )
     key = seal.read_key(order_key) if order_key else mind.order_key() if mind else None

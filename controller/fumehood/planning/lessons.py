@@ -25,7 +25,6 @@ class Cost:
     """Of one training, estimated: what limits of time and memory are about."""
 
     seconds: float
-    parameters: int
     work: float
     """Multiply-adds of one batch."""
 
@@ -149,7 +148,6 @@ def _is_like(candidate: Candidate, failure: Failed) -> bool:
 def cost_of(candidate: Candidate, space: Space) -> Cost:
     return Cost(
         seconds=round(seconds(candidate, space.problem), 3),
-        parameters=candidate.trace.stored,
         work=float(candidate.trace.multiply_adds) * int(candidate.settings["batch_size"]),
     )
 
@@ -170,10 +168,10 @@ def _like(family: Any, settings: Any, space: Space) -> Candidate | None:
 
 def _cost(found: Any) -> Cost | None:
     """As a journal or a database holds it; None for what is none."""
-    names = ("seconds", "parameters", "work")
+    names = ("seconds", "work")
     if not isinstance(found, Mapping) or not all(isinstance(found.get(name), int | float) for name in names):
         return None
-    return Cost(float(found["seconds"]), int(found["parameters"]), float(found["work"]))
+    return Cost(float(found["seconds"]), float(found["work"]))
 
 
 def _number(value: Setting | Any) -> float:

@@ -5,7 +5,7 @@ with all of its pairs, because pairs of one task are alike.
 """
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -112,9 +112,9 @@ def _gained(pairs: Sequence[Pair]) -> float:
 
 def _interval(pairs: Sequence[Pair], statistic: Callable[[Sequence[Pair]], float]) -> list[float] | None:
     """None with a single task, or where nothing can be computed."""
-    by_task: Mapping[str, list[Pair]] = {}
+    by_task: dict[str, list[Pair]] = {}
     for pair in pairs:
-        by_task = {**by_task, pair.task: [*by_task.get(pair.task, []), pair]}
+        by_task.setdefault(pair.task, []).append(pair)
     if len(by_task) < 2:
         return None
     random, groups = np.random.default_rng(0), list(by_task.values())
