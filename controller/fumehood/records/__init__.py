@@ -5,35 +5,25 @@ own story (``fumehood_shared.messages.WorkerReport``). The two are different typ
 other. No I/O here.
 """
 
-from fumehood.records.core import (
+from fumehood.records.base import Record
+from fumehood.records.candidate import Call, Envelope, Inspected, Plan, RoomFacts, SecondLook, SeedResult
+from fumehood.records.judgement import (
     BaselineResult,
     Baselines,
     CalibrationBin,
-    Call,
     ClassReport,
     Comparison,
-    Dataset,
     Decision,
-    Envelope,
-    Goal,
-    GoalDraft,
-    Inspected,
     Interval,
     Iteration,
     MetricSummary,
     Mistake,
-    Move,
-    Phase,
-    Plan,
-    Record,
-    RoomFacts,
     Score,
     SealedBaseline,
-    SecondLook,
-    SeedResult,
     StopReason,
     Verdict,
 )
+from fumehood.records.question import Dataset, Goal, GoalDraft, Move, Phase
 from fumehood.records.run import (
     Design,
     ImageFact,

@@ -8,7 +8,9 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from fumehood.records.core import Interval, Phase, Record
+from fumehood.records.base import Record
+from fumehood.records.judgement import Interval
+from fumehood.records.question import Phase
 
 
 class Kind(StrEnum):

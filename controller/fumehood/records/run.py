@@ -5,20 +5,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
 
-from fumehood.records.core import (
-    Baselines,
-    Call,
-    Dataset,
-    Envelope,
-    Goal,
-    GoalDraft,
-    Iteration,
-    Record,
-    Score,
-    SealedBaseline,
-    StopReason,
-)
+from fumehood.records.base import Record
+from fumehood.records.candidate import Call, Envelope
 from fumehood.records.insight import Recollection, Remembered
+from fumehood.records.judgement import Baselines, Iteration, Score, SealedBaseline, StopReason
+from fumehood.records.question import Dataset, Goal, GoalDraft
 from fumehood_shared import caps
 
 
