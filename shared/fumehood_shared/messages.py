@@ -277,6 +277,15 @@ class EncodeRequest(Message):
     deadline_s: Deadline
 
 
+class Landmarks(Message):
+    """How far simple models get on training rows, each left out in turn: shares of the targets' variance, 0 to 1."""
+
+    linear: Annotated[float, Field(ge=0, le=1)]
+    """Ridge regression on the inputs."""
+    smooth: Annotated[float, Field(ge=0, le=1)]
+    """Ridge regression on a Gaussian kernel of them."""
+
+
 class DataFacts(Message):
     """What the loader found, for humans and planners. Never per-row values."""
 
@@ -288,6 +297,8 @@ class DataFacts(Message):
     dropped_rows: Count = 0
     """Rows without a target."""
     duplicate_rows_across_splits: Count = 0
+    landmarks: Landmarks | None = None
+    """None where there are no numbers to fit, or nobody looked."""
     notes: Row[ShortText] = Field(default=())
 
 

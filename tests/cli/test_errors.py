@@ -211,6 +211,7 @@ def test_a_csv_file_is_described_from_within_a_room(tmp_path):
     page = fumehood("data", "describe", spec).out
     assert "height: 1 cells" in page
     assert "one-hot over 2 values" in page
+    assert "landmarks" in page
 
 
 @pytest.mark.integration

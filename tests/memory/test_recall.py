@@ -9,6 +9,7 @@ from fumehood.memory.likeness import kind_of_data, similarity
 from fumehood.memory.store import MemoryStore, Query
 from fumehood.records import Phase
 from fumehood.records.insight import Kind
+from fumehood_shared.messages import Landmarks
 
 pytestmark = pytest.mark.memory
 
@@ -109,6 +110,15 @@ def test_likeness_is_ordered_as_a_person_would_order_it():
     regression = similarity(TABLE, data(task="regression", input_kind="tabular", source_digest="y", input_shape=(10,)))
     assert 1 == same > fewer > other > larger > regression > table >= 0
     assert similarity(TABLE, data()) == table
+
+
+def test_data_are_more_alike_the_closer_simple_models_get_to_them():
+    there = data(landmarks=Landmarks(linear=0.5, smooth=0.5))
+    others = [data(source_digest="x", landmarks=Landmarks(linear=0.5, smooth=far)) for far in (0.5, 0.6, 0.9, 1.0)]
+    alike = [similarity(there, one) for one in others]
+    assert alike[0] > alike[1] > alike[2]
+    assert alike[3] < 0.6 < alike[0] < 0.95
+    assert similarity(there, data(source_digest="x")) == similarity(data(), data(source_digest="x"))
 
 
 def test_kinds_of_data_are_in_words():

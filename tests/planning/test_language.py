@@ -18,7 +18,7 @@ from fumehood.planning.language import LanguagePlanner
 from fumehood.planning.language.reply import Proposal, Proposals
 from fumehood.records import Dataset, Goal, Iteration, Phase, Plan, SeedResult
 from fumehood.records.insight import DataFingerprint, Insight, Kind, Recalled
-from fumehood_shared.messages import DataFacts, Recipe, WorkerReport
+from fumehood_shared.messages import DataFacts, Landmarks, Recipe, WorkerReport
 from planning.answers import LAYERS, proposal, words
 from planning.histories import (
     ALL,
@@ -377,6 +377,14 @@ def test_names_of_the_data_are_told_quoted_unless_that_is_forbidden() -> None:
         assert name in open_
         assert name not in outside(open_)
         assert name not in closed
+
+
+def test_how_far_simple_models_get_is_told_where_it_is_known() -> None:
+    known = DataFacts(rows=10, landmarks=Landmarks(linear=0.52, smooth=0.874))
+    assert "ridge regression explains 52%, on a Gaussian kernel 87%." in told(
+        data=DIGITS.model_copy(update={"facts": known})
+    )
+    assert "Gaussian" not in told(data=DIGITS)
 
 
 def test_many_classes_are_summed_up() -> None:

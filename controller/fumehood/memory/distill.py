@@ -154,11 +154,18 @@ def _limits(envelope: Envelope) -> dict[str, float]:
     return {"wall_s": max((room.wall_s for room in trained), default=0.0), "memory": max(memory, default=0)}
 
 
-def _most_done(run: Run) -> Any:
-    """What the dearest training was estimated to cost that ended in time; None where nobody estimated."""
-    costs = [one.plan.params.get("cost") for one in run.iterations if one.score is not None]
-    known = [cost for cost in costs if isinstance(cost, Mapping) and isinstance(cost.get("seconds"), int | float)]
-    return max(known, key=lambda cost: float(cost["seconds"]), default=None)
+def _most_done(run: Run) -> dict[str, dict[str, float]]:
+    """By family, the most of every cost that was estimated for a training that came to its end."""
+    most: dict[str, dict[str, float]] = {}
+    for one in run.iterations:
+        cost = one.plan.params.get("cost")
+        if one.score is None or not isinstance(cost, Mapping):
+            continue
+        known = most.setdefault(one.plan.family, {})
+        for name, value in cost.items():
+            if isinstance(value, int | float):
+                known[name] = max(known.get(name, 0.0), float(value))
+    return most
 
 
 def _of_plan(plan: Plan) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """What earlier runs, and this one, teach the search: what did well on similar data, and what to stay away from.
 
-Pure. A lesson may be wrong for these data: what did well elsewhere is tried in turn with the built-in starts, and what
-failed elsewhere is proposed only where nothing else is left.
+Pure. A lesson may be wrong for these data: what did well elsewhere goes first only where the data are much alike, and
+what failed elsewhere is proposed only where nothing else is left.
 """
 
 import math
@@ -9,13 +9,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from fumehood.memory.likeness import similarity
 from fumehood.planning.knobs import Setting
-from fumehood.planning.space import Candidate, Space, seconds
+from fumehood.planning.space import Candidate, Space, memory, seconds
 from fumehood.records import Iteration
-from fumehood.records.insight import Kind, Recalled
+from fumehood.records.insight import DataFingerprint, Kind, Recalled
 from fumehood_shared.messages import FailureKind
 
 MOST_STARTS = 3
+ALIKE = 0.7
+"""Similarity of two data sets (``memory.likeness``) from which on they are taken to want the same networks."""
 _CLOSE = 0.8
 """Of the estimated cost of a candidate that ran into a limit: whoever costs as much is taken to run into it too."""
 
@@ -25,8 +28,8 @@ class Cost:
     """Of one training, estimated: what limits of time and memory are about."""
 
     seconds: float
-    work: float
-    """Multiply-adds of one batch."""
+    memory: float
+    """Bytes, beside those of libraries and data."""
 
 
 @dataclass(frozen=True)
@@ -56,12 +59,18 @@ def recalled_starts(recalled: Sequence[Recalled], space: Space) -> list[tuple[Ca
 
 
 def in_turn(
-    recalled: Sequence[tuple[Candidate, Recalled]], built_in: Sequence[Candidate]
+    recalled: Sequence[tuple[Candidate, Recalled]], built_in: Sequence[Candidate], data: DataFingerprint
 ) -> Iterator[tuple[Candidate, Recalled | None]]:
-    """The first proposals: one that was recalled, one that is built in, and so on."""
-    for place in range(max(len(recalled), len(built_in))):
-        yield from recalled[place : place + 1]
+    """The first proposals. What did well on data much like ``data`` goes before everything that is built in.
+
+    What did well on others takes turns with the built-in starts, one of which begins.
+    """
+    close = [pair for pair in recalled if (of := pair[1].insight.data) is not None and similarity(of, data) >= ALIKE]
+    others = [pair for pair in recalled if pair not in close]
+    yield from close
+    for place in range(max(len(others), len(built_in))):
         yield from ((one, None) for one in built_in[place : place + 1])
+        yield from others[place : place + 1]
 
 
 def failures(recalled: Sequence[Recalled]) -> list[Failed]:
@@ -88,22 +97,25 @@ def failed(iteration: Iteration) -> Failed | None:
 
 
 def done(recalled: Sequence[Recalled], history: Sequence[Iteration]) -> list[tuple[str, Cost]]:
-    """Family and cost of trainings that came to their end, elsewhere and here; "" where the family is not known."""
-    found: list[tuple[str, Cost | None]] = []
+    """Family and cost of trainings that came to their end, elsewhere and here."""
+    found: dict[tuple[str, Cost | None], None] = {}
     for one in recalled:
         if one.insight.kind in (Kind.RESULT, Kind.PATTERN):
             details = one.insight.details
-            found += [(str(details.get("family")), _cost(details.get("cost"))), ("", _cost(details.get("most_done")))]
-    found += [(one.plan.family, _cost(one.plan.params.get("cost"))) for one in history if one.score is not None]
-    return [(family, cost) for family, cost in found if cost is not None]
+            most = details.get("most_done")
+            found[str(details.get("family")), _cost(details.get("cost"))] = None
+            found |= {(str(f), _cost(cost)): None for f, cost in most.items()} if isinstance(most, Mapping) else {}
+    here = [(one.plan.family, _cost(one.plan.params.get("cost"))) for one in history if one.score is not None]
+    return [(family, cost) for family, cost in (*found, *here) if cost is not None]
 
 
 class Warnings:
     """What is to be expected to fail, after ``failures`` and after what is ``done``.
 
-    A limit of time stops whatever is estimated to take as long, whichever family it is of; one of memory, whatever of
-    the same family works as hard on a batch, because that is what activations grow with. Training that diverged does so
-    again in the same family at the same rate of learning or a higher one. Other failures warn of the very same point.
+    A limit of time stops whatever is estimated to take as long, and one of memory whatever is estimated to need as
+    much, whichever family it is of; where a family ran into its limit itself, that says more than what others did,
+    because an estimate errs alike for all of a family. Training that diverged does so again in the same family at the
+    same rate of learning or a higher one. Other failures warn of the very same point.
     """
 
     def __init__(self, failures: Sequence[Failed], done: Sequence[tuple[str, Cost]]) -> None:
@@ -111,16 +123,18 @@ class Warnings:
         out_of_time = [one.cost.seconds for one in failures if one.kind == FailureKind.TIMEOUT and one.cost]
         self.seconds = step(out_of_time, [cost.seconds for _, cost in done])
         """Estimates from which on training is to be expected to run out of time."""
-        out_of_memory = [(one.family, one.cost) for one in failures if one.kind == FailureKind.OOM and one.cost]
-        self.work = {
-            family: step([c.work for f, c in out_of_memory if f == family], [c.work for f, c in done if f == family])
+        out_of_memory = [(one.family, one.cost.memory) for one in failures if one.kind == FailureKind.OOM and one.cost]
+        well = [(family, cost.memory) for family, cost in done]
+        self.memory = step([need for _, need in out_of_memory], [need for _, need in well])
+        """Estimates from which on it is to be expected to run out of memory, where its family is not in the next."""
+        self.memory_of = {
+            family: step([need for f, need in out_of_memory if f == family], [need for f, need in well if f == family])
             for family in {family for family, _ in out_of_memory}
         }
-        """By family: multiply-adds of a batch from which on it is to be expected to run out of memory."""
 
     def apply_to(self, candidate: Candidate, cost: Cost) -> bool:
         family = candidate.family.name
-        if cost.seconds >= self.seconds or cost.work >= self.work.get(family, math.inf):
+        if cost.seconds >= self.seconds or cost.memory >= self.memory_of.get(family, self.memory):
             return True
         return any(_is_like(candidate, failure) for failure in self._others if failure.family == family)
 
@@ -148,7 +162,7 @@ def _is_like(candidate: Candidate, failure: Failed) -> bool:
 def cost_of(candidate: Candidate, space: Space) -> Cost:
     return Cost(
         seconds=round(seconds(candidate, space.problem), 3),
-        work=float(candidate.trace.multiply_adds) * int(candidate.settings["batch_size"]),
+        memory=float(memory(candidate)),
     )
 
 
@@ -168,10 +182,10 @@ def _like(family: Any, settings: Any, space: Space) -> Candidate | None:
 
 def _cost(found: Any) -> Cost | None:
     """As a journal or a database holds it; None for what is none."""
-    names = ("seconds", "work")
+    names = ("seconds", "memory")
     if not isinstance(found, Mapping) or not all(isinstance(found.get(name), int | float) for name in names):
         return None
-    return Cost(float(found["seconds"]), float(found["work"]))
+    return Cost(float(found["seconds"]), float(found["memory"]))
 
 
 def _number(value: Setting | Any) -> float:

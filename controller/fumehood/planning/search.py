@@ -13,6 +13,7 @@ from dataclasses import asdict
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
 
+from fumehood.memory.likeness import fingerprint
 from fumehood.planning import lessons, wording
 from fumehood.planning.knobs import Problem, Setting, problem_of
 from fumehood.planning.space import Candidate, Space, identity
@@ -70,10 +71,11 @@ class SearchPlanner:
         def is_safe(candidate: Candidate) -> bool:
             return not warnings.apply_to(candidate, lessons.cost_of(candidate, cache.space))
 
-        for start, source in lessons.in_turn(lessons.recalled_starts(recalled, cache.space), cache.starts):
+        found = lessons.recalled_starts(recalled, cache.space)
+        for start, source in lessons.in_turn(found, cache.starts, cache.data):
             if is_new(start) and is_safe(start):
                 return self._start(cache, start, source, number)
-        points = [(plan.family, found) for plan in pending if (found := _settings(plan, cache.space)) is not None]
+        points = [(plan.family, point) for plan in pending if (point := _settings(plan, cache.space)) is not None]
         draws = cache.study.draws(_seed_of(self._seed, number), points)
         most_likely = LIKELY_DRAWS if number <= self._early else LATE_DRAWS
         candidate, likely = _new_candidate(cache.space, draws, is_new, is_safe, most_likely, self._max_draws)
@@ -100,6 +102,7 @@ class _Cache:
     def __init__(self, goal: Goal, dataset: Dataset, new_study: "Callable[..., SearchStudy]") -> None:
         self.goal, self.dataset = goal, dataset
         self.problem: Problem = problem_of(dataset)
+        self.data = fingerprint(dataset)
         self.space = Space(goal, self.problem)
         self.starts = self.space.starts()
         self._new_study = new_study

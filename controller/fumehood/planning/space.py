@@ -15,7 +15,7 @@ from math import inf
 from typing import Any, Final
 
 from fumehood.assembly.layer import Step
-from fumehood.assembly.trace import Trace, trace
+from fumehood.assembly.trace import Line, Trace, trace
 from fumehood.errors import UsageError
 from fumehood.planning.families import Family, families
 from fumehood.planning.knobs import Knob, Problem, Setting, recipe, recipe_knobs
@@ -29,6 +29,8 @@ MULTIPLY_ADDS_PER_SECOND: Final = 6e9
 """One core of a common server, forward and backward together; measured, rounded down."""
 EMBEDDED_PER_SECOND: Final = 2e8
 """Parameters of an embedding that an optimizer moves on one core."""
+FLOAT_BYTES: Final = 4
+COPIES_OF_WEIGHTS: Final = 5
 BASE_SECONDS: Final = 10.0
 BASE_ROWS: Final = 1500
 
@@ -148,11 +150,26 @@ def seconds(candidate: Candidate, problem: Problem) -> float:
     """Estimated seconds of one training on one core."""
     epochs, batch = int(candidate.settings["epochs"]), int(candidate.settings["batch_size"])
     steps = epochs * -(-problem.rows // batch)
-    layers = sum(LAYERS_IN_A_BLOCK if line.kind.source else 1 for line in candidate.trace.lines)
+    layers = sum(_layers(line) for line in candidate.trace.lines)
     overhead = steps * (STEP_SECONDS + LAYER_SECONDS * layers)
     # Every step moves all vectors of an embedding, whichever words it saw.
     overhead += steps * sum(s.parameters for s in _embeddings(candidate)) / EMBEDDED_PER_SECOND
     return overhead + epochs * problem.rows * candidate.trace.multiply_adds / MULTIPLY_ADDS_PER_SECOND
+
+
+def memory(candidate: Candidate) -> int:
+    """Estimated bytes that one training needs beside the libraries and the data.
+
+    Weights, their gradients, two moments of Adam and a step's own copy; what every layer's answer to a batch takes, and
+    its gradient.
+    """
+    values = sum(line.step.output.size * _layers(line) for line in candidate.trace.lines)
+    batch = int(candidate.settings["batch_size"])
+    return FLOAT_BYTES * (COPIES_OF_WEIGHTS * candidate.trace.parameters + 2 * batch * values)
+
+
+def _layers(line: Line) -> int:
+    return LAYERS_IN_A_BLOCK if line.kind.source else 1
 
 
 def _embeddings(candidate: Candidate) -> list[Step]:

@@ -11,6 +11,7 @@ from pydantic import Field
 from fumehood.records.base import Record
 from fumehood.records.judgement import Interval
 from fumehood.records.question import Phase
+from fumehood_shared.messages import Landmarks
 
 
 class Kind(StrEnum):
@@ -36,6 +37,7 @@ class DataFingerprint(Record):
     rows: int
     """Training rows."""
     source_digest: str
+    landmarks: Landmarks | None = None
 
 
 class Evidence(Record):

@@ -12,6 +12,7 @@ import numpy as np
 from fumehood_runner.prepare import arrays, features, memory, newrows, sources
 from fumehood_runner.prepare import split as splitting
 from fumehood_runner.prepare.cells import Rows
+from fumehood_runner.prepare.landmarks import landmarks
 from fumehood_runner.prepare.placement import SPLITS, OwnSplits
 from fumehood_runner.prepare.refusals import Refused, fitting, listing, shown
 from fumehood_runner.prepare.sources import Loaded
@@ -24,6 +25,7 @@ from fumehood_shared.messages import (
     EncodeRequest,
     Encoding,
     Fold,
+    Landmarks,
     PrepareReply,
     PrepareRequest,
     RefusalKind,
@@ -68,7 +70,8 @@ def _as_split(data: Loaded, split: splitting.Split, out: Path, notes: tuple[str,
     repeated = sum(_write_splits(out, data, fold.encoding, split).values())
     if repeated:
         fitted = (*fitted, f"{repeated} validation and test rows {_AS_EARLIER} an earlier split, {_REWARDED}")
-    return _reply(data, fold, specs, _facts(data, repeated, (*notes, *missing, *fitted)))
+    simple = landmarks(data, fold.encoding, split.train)
+    return _reply(data, fold, specs, _facts(data, repeated, simple, (*notes, *missing, *fitted)))
 
 
 def _folded(
@@ -98,7 +101,8 @@ def _folded(
     remarks = [*missing[0], *_of_all_folds([of for _, of in fitted])]
     if repeated:
         remarks.append(f"{repeated} rows of a fold or of the test {_AS_EARLIER} another fold, {_REWARDED}")
-    return _reply(data, folds[0], specs, _facts(data, repeated, (*notes, *remarks)), folds)
+    simple = landmarks(data, without, split.train)
+    return _reply(data, folds[0], specs, _facts(data, repeated, simple, (*notes, *remarks)), folds)
 
 
 def _fit(data: Loaded, train: Rows) -> tuple[Fold, tuple[str, ...]]:
@@ -234,7 +238,7 @@ def _target_encoding(target: Target, train: Rows) -> TargetEncoding:
     return TargetEncoding(name=target.name, mean=(mean,), std=(std,))
 
 
-def _facts(data: Loaded, repeated: int, notes: tuple[str, ...]) -> DataFacts:
+def _facts(data: Loaded, repeated: int, simple: Landmarks | None, notes: tuple[str, ...]) -> DataFacts:
     target = data.target
     remarks = [*target.notes, *notes, *_imbalance(target)]
     if data.dropped:
@@ -245,6 +249,7 @@ def _facts(data: Loaded, repeated: int, notes: tuple[str, ...]) -> DataFacts:
         missing_cells=features.missing_cells(data.features),
         dropped_rows=data.dropped,
         duplicate_rows_across_splits=repeated,
+        landmarks=simple,
         notes=tuple(fitting(remark) for remark in remarks),
     )
 
