@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from bench import accelerator, asking, commands, evaluations, first_steps, growth, machine, minute, searches, strict
 from bench.scoring import scoring_s
+from bench.surroundings import apart
 from fumehood import policy
 from fumehood.errors import FumehoodError, UsageError
 
@@ -61,8 +62,9 @@ def main() -> int:
         every = parts(sys.argv[1:], times=times, cold=cold)
         measured = chosen(os.environ.get("FUMEHOOD_BENCH_ITEMS", ""), every)
         document: dict[str, Any] = {"schema_version": 2, "machine": machine.describe()}
-        for part in measured:
-            document |= part.measure()
+        with apart():
+            for part in measured:
+                document |= part.measure()
     except FumehoodError as error:
         print(f"bench: {error.what}\n  what to do: {error.hint}", file=sys.stderr)
         return error.exit_code

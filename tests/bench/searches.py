@@ -16,6 +16,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from bench.commands import Usage, used
+from bench.surroundings import with_memory
 from fumehood.journal import read
 
 _LONG, _SHORT = 5, 1
@@ -88,7 +89,9 @@ def _bare_s(directory: Path, *threads: str) -> float:
 
 
 def _run(candidates: int, directory: Path) -> Usage:
-    return used(["run", *_SEARCH, "--max-iterations", str(candidates), "--workdir", str(directory)])
+    """With a memory of its own, in which there is nothing to be found yet: others' would have it propose otherwise."""
+    where = ["--workdir", str(directory), "--memory-db", str(directory.with_suffix(".db"))]
+    return used(["run", *_SEARCH, "--max-iterations", str(candidates), *where], with_memory())
 
 
 def _search_s(directory: Path) -> float:

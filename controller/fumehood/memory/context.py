@@ -31,7 +31,8 @@ from fumehood.records.insight import DataFingerprint, Evidence, Insight, Kind, R
 from fumehood.run_directory import RunDirectory
 
 MOST_INSIGHTS: Final = 6
-"""Of what helps, and as many of what failed, in one context."""
+"""Of what helps, and twice as many of what failed, in one context: it takes several failures to tell where a limit
+lies."""
 _WARNS: Final = frozenset({Kind.FAILURE})
 _HELPS: Final = frozenset(Kind) - _WARNS
 _Named = TypeVar("_Named", bound=StrEnum)
@@ -104,18 +105,17 @@ class ManualMemoryContextManager:
     ) -> dict[str, Any]:
         """What helps with a goal in a phase: planning, architecture, evaluation or optimization.
 
-        ``goal`` and ``phase`` as given; ``insights``: a list of at most ``limit`` that help and as many that warn of
-        failures, the most helpful first in both, each a dict with ``id``,
-        ``kind``, ``text``, ``importance``, ``score``, ``reason``, ``run_id``, ``created_at``, ``evidence`` and
-        ``details``; ``text``: the same for a prompt, quoted as data, empty without insights. Override it to choose
-        otherwise; the research loop asks this method.
+        ``goal`` and ``phase`` as given; ``insights``: a list of at most ``limit`` that help and twice as many that warn
+        of failures, the most helpful first in both, each a dict with ``id``, ``kind``, ``text``, ``importance``,
+        ``score``, ``reason``, ``run_id``, ``created_at``, ``evidence`` and ``details``; ``text``: the same for a
+        prompt, quoted as data, empty without insights. Override it to choose otherwise; the research loop asks this method.
         """
         phase = _one_of(Phase, research_phase, "research_phase")
         found: tuple[Recalled, ...] = ()
         if self._is_enabled:
             asked = Query(data or self.current_data, phase, current_goal)
             helps, warns = replace(asked, kinds=_HELPS), replace(asked, kinds=_WARNS)
-            found = (*self._opened().recall(helps, limit), *self._opened().recall(warns, limit))
+            found = (*self._opened().recall(helps, limit), *self._opened().recall(warns, 2 * limit))
         return {
             "goal": current_goal,
             "phase": phase.value,

@@ -1,6 +1,6 @@
 """``make bench-memory``: does memory save iterations and failures? A table on standard error, JSON on standard output.
 
-    python -m bench.memory [--tasks digits-400,rings-4] [--seeds 0,1,2] [--iterations 10]
+    python -m bench.memory [--tasks digits-400,rings-4] [--seeds 0,1,2] [--iterations 8]
 
 First every task is searched once without memory, with a seed of its own, which fills the memory. Then, for every task
 and seed, two searches: one without memory, one with what the first searches on all *other* tasks found out. The target
@@ -9,7 +9,6 @@ rooms under a policy with little time and memory (``policy.toml``), the built-in
 """
 
 import json
-import os
 import sys
 import time
 from argparse import ArgumentParser, Namespace
@@ -24,11 +23,14 @@ from bench.commands import used
 from bench.memory import speed
 from bench.memory.summary import Pair, Search, summary
 from bench.memory.tasks import TASKS, Task
+from bench.surroundings import apart, with_memory
 
 FIRST_SEED: Final = 1000
 """Of the searches that fill the memory; no pair has it."""
 _POLICY: Final = Path(__file__).with_name("policy.toml")
 _HALF_WIDTH: Final = 1.96
+_USUAL: Final = ("oom", "timeout", "non_finite")
+"""What limits and divergence bring; anything else is worth a look."""
 _ENDS: Final = (0, 3)
 """3: where limits are tight, a search may end without a survivor."""
 
@@ -36,7 +38,7 @@ _ENDS: Final = (0, 3)
 def main() -> int:
     asked = _arguments()
     began = time.monotonic()
-    with TemporaryDirectory(prefix="fumehood-memory-") as folder:
+    with apart(), TemporaryDirectory(prefix="fumehood-memory-") as folder:
         bench = Bench(Path(folder), asked.iterations)
         firsts = {}
         for name in asked.tasks:
@@ -64,12 +66,11 @@ def main() -> int:
 
 
 class Bench:
-    """Searches as a user starts them, in a folder of their own, with a seal ledger of their own."""
+    """Searches as a user starts them, in a folder of their own."""
 
     def __init__(self, folder: Path, iterations: int) -> None:
         self._folder, self._iterations = folder, iterations
-        self._environment = {**os.environ, "XDG_STATE_HOME": str(folder / "state")}
-        self._environment.pop("FUMEHOOD_MEMORY", None)
+        self._environment = with_memory()
         self._data: dict[str, str] = {}
         self._standard_errors: dict[str, float] = {}
         (folder / "data").mkdir()
@@ -88,6 +89,9 @@ class Bench:
         told = json.loads(used(command, self._environment, _ENDS).stdout)
         if not keep:
             _remove(where)
+        for failure in (one["failure"] for one in told["iterations"]):
+            if failure and failure["kind"] not in _USUAL:
+                _say(f"{task.name}, seed {seed}: {failure['kind']}: {failure['message']}")
         return _search(told)
 
     def standard_error(self, name: str) -> float:
@@ -103,7 +107,8 @@ class Bench:
         """Give the memory that ``name`` is searched with what the first searches on ``others`` found out."""
         for other in others:
             lines = self._distilled(other)
-            used(["memory", "import", str(lines), "--memory-db", str(self._db), "--memory-namespace", name])
+            command = ["memory", "import", str(lines), "--memory-db", str(self._db), "--memory-namespace", name]
+            used(command, self._environment)
 
     def _distilled(self, name: str) -> Path:
         """The insights of a search that was made without memory, as a file to import."""
@@ -169,7 +174,7 @@ def _arguments() -> Namespace:
     parser = ArgumentParser(prog="bench.memory", description=__doc__)
     parser.add_argument("--tasks", type=_names, default=list(TASKS))
     parser.add_argument("--seeds", type=lambda text: [int(one) for one in text.split(",")], default=[0, 1, 2])
-    parser.add_argument("--iterations", type=int, default=10)
+    parser.add_argument("--iterations", type=int, default=8)
     return parser.parse_args()
 
 

@@ -74,7 +74,18 @@ def waves(random: np.random.Generator, columns: int, rows: int) -> Rows:
     return x, (y + random.normal(0, 0.1, rows)).astype("<f8")
 
 
+def gratings(random: np.random.Generator, count: int, rows: int) -> Rows:
+    """Images of 12 x 12 with stripes in one of ``count`` directions, a class each, of any phase, in noise."""
+    kind, phase = random.integers(0, count, rows), random.uniform(0, 2 * np.pi, rows)
+    down, across = np.mgrid[0:12, 0:12]
+    angle = (np.pi * kind / count)[:, None, None]
+    along = across * np.cos(angle) + down * np.sin(angle)
+    images = np.sin(0.9 * along + phase[:, None, None]) + random.normal(0, 1.2, (rows, 12, 12))
+    return images[:, None], kind.astype("<i8")
+
+
 _CLASSIFY: Final = "Classify the rows as accurately as possible"
+_IMAGES: Final = "Classify the images as accurately as possible"
 _PREDICT: Final = "Predict the target, with the highest R2"
 
 TASKS: Final[Mapping[str, Task]] = {
@@ -91,6 +102,8 @@ TASKS: Final[Mapping[str, Task]] = {
         _made("friedman-900", _PREDICT, partial(friedman, rows=900)),
         _made("spirals-2", _CLASSIFY, partial(spirals, arms=2, rows=700)),
         _made("spirals-3", _CLASSIFY, partial(spirals, arms=3, rows=900)),
+        _made("gratings-4", _IMAGES, partial(gratings, count=4, rows=400)),
+        _made("gratings-8", _IMAGES, partial(gratings, count=8, rows=900)),
         _made("waves-2", _PREDICT, partial(waves, columns=2, rows=800)),
         _made("waves-3", _PREDICT, partial(waves, columns=3, rows=1200)),
     )

@@ -19,6 +19,7 @@ from typing import Any, Final
 
 from bench.commands import used
 from bench.quality.summary import Pair, summary
+from bench.surroundings import apart
 
 GOALS: Final[Mapping[str, str]] = {
     "digits": "Classify handwritten digits as accurately as possible",
@@ -49,7 +50,8 @@ def main() -> int:
     for name in asked.datasets:
         pairs = []
         for split in asked.splits:
-            pairs.append(search(name, split, design))
+            with apart():
+                pairs.append(search(name, split, design))
             _say(f"{name}, split {split}: {pairs[-1]}")
         datasets[name] = summary(pairs) | {"reference": dict(REFERENCE[name])}
     document = {
