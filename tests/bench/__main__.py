@@ -11,6 +11,7 @@ from statistics import median
 from typing import Any, NamedTuple
 
 from bench import accelerator, asking, commands, evaluations, first_steps, growth, machine, minute, searches, strict
+from bench.preparing import prepare_digits_s
 from bench.scoring import scoring_s
 from bench.surroundings import apart
 from fumehood import policy
@@ -41,6 +42,7 @@ def parts(demo: Sequence[str], *, times: int, cold: bool) -> tuple[Part, ...]:
         Part(frozenset("9"), accelerator.measure),
         Part(frozenset({"llm"}), _asking),
         Part(frozenset({"scoring"}), lambda: _scoring(times)),
+        Part(frozenset({"preparing"}), lambda: _preparing(times)),
         Part(frozenset({"demo"}), lambda: _demo(demo, cold=cold)),
     )
 
@@ -90,6 +92,11 @@ def _asking() -> dict[str, Any]:
 def _scoring(times: int) -> dict[str, Any]:
     _say(f"scoring, {times} times")
     return {"scoring_s": scoring_s(times)}
+
+
+def _preparing(times: int) -> dict[str, Any]:
+    _say(f"preparing digits in a warm room, {times} times")
+    return {"prepare_digits_s": prepare_digits_s(times)}
 
 
 def _demo(demo: Sequence[str], *, cold: bool) -> dict[str, Any]:

@@ -108,7 +108,8 @@ class ManualMemoryContextManager:
         ``goal`` and ``phase`` as given; ``insights``: a list of at most ``limit`` that help and twice as many that warn
         of failures, the most helpful first in both, each a dict with ``id``, ``kind``, ``text``, ``importance``,
         ``score``, ``reason``, ``run_id``, ``created_at``, ``evidence`` and ``details``; ``text``: the same for a
-        prompt, quoted as data, empty without insights. Override it to choose otherwise; the research loop asks this method.
+        prompt, quoted as data, empty without insights. Override it to choose otherwise; the research loop asks this
+        method.
         """
         phase = _one_of(Phase, research_phase, "research_phase")
         found: tuple[Recalled, ...] = ()
