@@ -175,7 +175,8 @@ class Search:
         """
         self._look_back()
         goal, dataset = self.recorder.run.settings.goal, self.recorder.dataset
-        recalled = [found for one in self.recorder.run.recollections for found in one.recalled]
+        looks = self.recorder.run.recollections
+        recalled = list({found.insight.id: found for look in looks for found in look.recalled}.values())
         history, pending = self.recorder.run.iterations, [begun.plan for begun in self.recorder.state.pending]
         for attempt in range(1, UNUSABLE + 1):
             phase = phases.phase(history, self.recorder.run.settings.max_iterations)

@@ -21,7 +21,7 @@ import numpy as np
 
 from bench.commands import used
 from bench.memory import speed
-from bench.memory.summary import Pair, Search, summary
+from bench.memory.summary import Pair, Search, summary, table
 from bench.memory.tasks import TASKS, Task
 from bench.surroundings import apart, with_memory
 
@@ -44,19 +44,21 @@ def main() -> int:
         for name in asked.tasks:
             firsts[name] = bench.search(TASKS[name], FIRST_SEED, None, keep=True)
             _say(f"{name}, to fill the memory: {_shown(firsts[name])}")
-        for name in asked.tasks:
-            bench.fill(name, [other for other in asked.tasks if other != name])
         arms = []
         for seed in asked.seeds:
             for name in asked.tasks:
-                arms.append((name, seed, *_arms(bench, name, seed)))
+                namespace = bench.filled(f"{name}-{seed}", [other for other in asked.tasks if other != name])
+                arms.append((name, seed, *_arms(bench, name, seed, namespace)))
                 _say(f"{name}, seed {seed}: {_shown(arms[-1][2])}  with memory: {_shown(arms[-1][3])}")
         pairs = list(_paired(arms, firsts, {name: bench.standard_error(name) for name in asked.tasks}))
         for pair in sorted(pairs, key=lambda pair: pair.task):
             _say(_row(pair))
+        saved = summary(pairs)
+        for line in table(saved):
+            _say(line)
         document = {
-            "schema_version": 1,
-            **summary(pairs),
+            "schema_version": 2,
+            **saved,
             **speed.measure(say=_say),
             "iterations": asked.iterations,
             "wall_s": round(time.monotonic() - began, 1),
@@ -103,12 +105,13 @@ class Bench:
         interval = best["interval"]
         return (interval["high"] - interval["low"]) / 2 / _HALF_WIDTH if interval else 0.0
 
-    def fill(self, name: str, others: Sequence[str]) -> None:
-        """Give the memory that ``name`` is searched with what the first searches on ``others`` found out."""
+    def filled(self, name: str, others: Sequence[str]) -> str:
+        """A namespace for one search, which adds to it: it holds what the first searches on ``others`` found out."""
         for other in others:
             lines = self._distilled(other)
             command = ["memory", "import", str(lines), "--memory-db", str(self._db), "--memory-namespace", name]
             used(command, self._environment)
+        return name
 
     def _distilled(self, name: str) -> Path:
         """The insights of a search that was made without memory, as a file to import."""
@@ -127,11 +130,11 @@ class Bench:
         return self._folder / "memory.db"
 
 
-def _arms(bench: Bench, name: str, seed: int) -> tuple[Search, Search]:
-    """Without memory and with it; which comes first changes from seed to seed."""
-    arms = [None, name] if seed % 2 == 0 else [name, None]
+def _arms(bench: Bench, name: str, seed: int, namespace: str) -> tuple[Search, Search]:
+    """Without memory and with that of ``namespace``; which comes first changes from seed to seed."""
+    arms = [None, namespace] if seed % 2 == 0 else [namespace, None]
     found = {arm: bench.search(TASKS[name], seed, arm) for arm in arms}
-    return found[None], found[name]
+    return found[None], found[namespace]
 
 
 def _paired(

@@ -1,11 +1,12 @@
 """How long a memory takes to answer and to store, on SQLite, warm: ``python -m bench.memory.speed``.
 
-Insights are of the kinds and lengths that runs leave: results, patterns and failures of many data sets. Every question
-is another one, and asks for five insights; what is measured is what research calls.
+Insights are of the kinds and lengths that runs leave: results and failures of many data sets. Every question is another
+one; what is measured is what research calls, a whole context of what helps and of what failed.
 """
 
 import json
 import random
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -15,36 +16,42 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from fakes import insights as fake
-from fumehood.memory.store import MemoryStore, Query
+from fumehood.memory.context import ManualMemoryContextManager
+from fumehood.memory.store import MemoryStore
 from fumehood.records import Phase
 from fumehood.records.insight import DataFingerprint, Insight
 
 SIZES = (200, 10_000)
 ASKED = 200
 STORED = 100
-RECALLED = 5
+IMPORTS = 7
 _FAMILIES = ("mlp", "residual_mlp", "cnn", "residual_cnn", "vit", "mixer", "text_cnn", "bag_of_words")
 _WORDS = ("classify", "digits", "wine", "tables", "accuracy", "dropout", "width", "depth", "learning", "rate", "loss")
 
 
 def measure(sizes: tuple[int, ...] = SIZES, say: Callable[[str], None] = lambda _: None) -> dict[str, Any]:
-    """``retrieve_ms`` and ``store_ms``: medians by the number of insights; ``retrieve_p95_ms``, ``first_ms``."""
+    """``retrieve_ms`` and ``store_ms``: medians by the number of insights; ``retrieve_p95_ms``, ``first_ms``.
+
+    ``import_s``: of the package, in a fresh process, less what Python itself takes.
+    """
     found: dict[str, dict[str, float]] = {"retrieve_ms": {}, "retrieve_p95_ms": {}, "first_ms": {}, "store_ms": {}}
     for size in sizes:
         say(f"a memory of {size:,} insights")
         with TemporaryDirectory(prefix="fumehood-bench-") as folder:
             for name, value in _of_size(size, Path(folder) / "memory.db").items():
                 found[name][str(size)] = value
-    return found
+    return {**found, "import_s": _import_s()}
 
 
 def _of_size(size: int, file: Path) -> dict[str, float]:
     draw = random.Random(0)
     with MemoryStore.open(str(file)) as store:
         store.add(_insight(draw) for _ in range(size))
+    with ManualMemoryContextManager(str(file)) as memory:
+        first = _ms(lambda: _ask(memory, draw))
+        asked = sorted(_ms(lambda: _ask(memory, draw)) for _ in range(ASKED))
     with MemoryStore.open(str(file)) as store:
-        first = _ms(lambda: store.recall(_question(draw), RECALLED))
-        asked = sorted(_ms(lambda: store.recall(_question(draw), RECALLED)) for _ in range(ASKED))
+        store.add([_insight(draw)])
         stored = [_ms(lambda: store.add([_insight(draw)])) for _ in range(STORED)]
     return {
         "retrieve_ms": median(asked),
@@ -80,8 +87,19 @@ def _data(draw: random.Random) -> DataFingerprint:
     )
 
 
-def _question(draw: random.Random) -> Query:
-    return Query(_data(draw), draw.choice(list(Phase)), " ".join(draw.choices(_WORDS, k=8)))
+def _ask(memory: ManualMemoryContextManager, draw: random.Random) -> None:
+    goal, phase = " ".join(draw.choices(_WORDS, k=8)), draw.choice(list(Phase))
+    found = memory.get_smart_research_context(goal, phase.value, data=_data(draw))
+    if not found["insights"]:
+        raise RuntimeError("nothing was found, and that is quicker")
+
+
+def _import_s() -> float:
+    bare, whole = (
+        median(_ms(lambda code=code: subprocess.run([sys.executable, "-c", code], check=True)) for _ in range(IMPORTS))
+        for code in ("pass", "import fumehood.memory.remembering, fumehood.memory.store, memori")
+    )
+    return (whole - bare) / 1000
 
 
 def _ms(work: Callable[[], object]) -> float:

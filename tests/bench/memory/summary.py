@@ -1,11 +1,11 @@
 """From pairs of searches, with and without memory, to what memory saves, with intervals. Pure.
 
-Intervals are 95% percentile bootstraps over tasks (Davison and Hinkley, 1997): tasks are drawn with replacement, each
-with all of its pairs, because pairs of one task are alike.
+Intervals are 95% percentile bootstraps over families of tasks (Davison and Hinkley, 1997): families are drawn with
+replacement, each with all of its pairs, because pairs of one family are alike.
 """
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -52,6 +52,11 @@ class Pair:
     known: frozenset[str]
 
     @property
+    def family(self) -> str:
+        """The task's name without its number."""
+        return self.task.rpartition("-")[0] or self.task
+
+    @property
     def iterations_saved(self) -> float:
         """As a share of those without memory; negative where memory cost some."""
         return 1 - self.with_memory.reaches(self.target) / self.without.reaches(self.target)
@@ -82,8 +87,26 @@ def summary(pairs: Sequence[Pair]) -> dict[str, Any]:
         "best_score_gained": {"mean": _gained(pairs), "interval": _interval(pairs, _gained)},
         "pairs": len(pairs),
         "tasks": dict(sorted(Counter(pair.task for pair in pairs).items())),
-        "method": f"{LEVEL:.0%} percentile bootstrap over tasks, {_DRAWS} draws",
+        "method": f"{LEVEL:.0%} percentile bootstrap over families of tasks, {_DRAWS} draws; failures: of all together",
     }
+
+
+def table(found: Mapping[str, Any]) -> Iterator[str]:
+    """``summary`` for people, a line a figure."""
+    iterations, failures = found["iterations_saved"], found["repeated_failures_saved"]
+    yield _line("iterations saved, median of the pairs", iterations["median"], iterations["interval"])
+    yield _line("iterations saved, mean of the pairs", iterations["mean"], iterations["interval_of_mean"])
+    yield _line("iterations saved, of all together", iterations["in_all"], iterations["interval_in_all"])
+    yield _line("repeated failures saved", failures["median"], failures["interval"]) + (
+        f"  ({failures['without']} -> {failures['with']}; {failures.get('why', 'of all together')})"
+    )
+    gained = found["best_score_gained"]
+    yield _line("best score gained", gained["mean"], gained["interval"])
+
+
+def _line(name: str, value: float | None, interval: Sequence[float] | None) -> str:
+    said = "inconclusive" if value is None else f"{value:.3f}"
+    return f"{name:>40}  {said}" + ("" if interval is None else f"  [{interval[0]:.3f}, {interval[1]:.3f}]")
 
 
 def _median(pairs: Sequence[Pair]) -> float:
@@ -111,13 +134,13 @@ def _gained(pairs: Sequence[Pair]) -> float:
 
 
 def _interval(pairs: Sequence[Pair], statistic: Callable[[Sequence[Pair]], float]) -> list[float] | None:
-    """None with a single task, or where nothing can be computed."""
-    by_task: dict[str, list[Pair]] = {}
+    """None with a single family, or where nothing can be computed."""
+    by_family: dict[str, list[Pair]] = {}
     for pair in pairs:
-        by_task.setdefault(pair.task, []).append(pair)
-    if len(by_task) < 2:
+        by_family.setdefault(pair.family, []).append(pair)
+    if len(by_family) < 2:
         return None
-    random, groups = np.random.default_rng(0), list(by_task.values())
+    random, groups = np.random.default_rng(0), list(by_family.values())
     draws = [
         statistic([pair for place in random.integers(0, len(groups), len(groups)) for pair in groups[place]])
         for _ in range(_DRAWS)

@@ -46,6 +46,14 @@ def test_a_memory_that_does_nothing_is_told_so():
     assert (found["iterations_saved"]["median"], found["best_score_gained"]["mean"]) == (0, 0)
 
 
+def test_pairs_of_one_family_are_drawn_together():
+    """Of two families one gained and one lost nothing: whichever is drawn, with however many pairs, is all there is."""
+    gained = [pair(f"rings-{n}", search(0.5, 0.5, 0.5, 0.9), search(0.9)) for n in range(9)]
+    found = summary([*gained, pair("breast_cancer", search(0.9), search(0.9))])
+    assert found["iterations_saved"]["interval"] == [0, 0.75]
+    assert summary(gained)["iterations_saved"]["interval"] is None
+
+
 def test_too_few_failures_say_nothing_about_failures():
     failures = ENOUGH_FAILURES - 1
     found = summary([pair("a", search(*[None] * failures), search(0.9)), pair("b", search(0.9), search(0.9))])
