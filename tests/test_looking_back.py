@@ -88,6 +88,18 @@ def test_it_looks_again_after_a_failure_and_when_progress_stalls(tmp_path, targe
     ]
 
 
+def test_what_several_looks_found_is_told_once(tmp_path, targets):
+    class Same(Noted):
+        def recall(self, *asked):
+            super().recall(*asked)
+            return [recalled(1), recalled(1 + len(self.looks))], ""
+
+    planner = Listening()
+    rooms = Rooms(targets, fail=(2,))
+    go(begin(tmp_path / "run", targets, memory="default"), rooms, planner=planner, experience=Same())
+    assert planner.heard[-1] == ["note 1", "note 2", "note 3"]
+
+
 def test_a_run_without_memory_never_looks_and_gives_nothing(tmp_path, targets):
     memory = Noted()
     run = go(begin(tmp_path / "run", targets), Rooms(targets, fail=(1,)), experience=memory)

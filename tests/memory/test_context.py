@@ -2,7 +2,7 @@
 
 import pytest
 
-from fakes.insights import data, insight, result
+from fakes.insights import data, failure, insight, result
 from fakes.rooms import Rooms, begin, go, labels
 from fumehood import ManualMemoryContextManager
 from fumehood.errors import UsageError
@@ -31,6 +31,21 @@ def test_what_was_recorded_comes_back_as_context(memory):
 def test_without_insights_a_context_is_empty(memory):
     assert memory.get_smart_research_context("anything", "planning")["insights"] == []
     assert memory.get_smart_research_context("anything", "planning")["text"] == ""
+
+
+def test_a_context_is_no_longer_than_asked_for_and_leaves_room_for_what_helps(memory, tmp_path):
+    failures = [failure(configuration=f"c{n}") for n in range(9)]
+    memory.keep([*failures, *(result(run=f"r{n}", configuration=f"d{n}") for n in range(9))], tmp_path)
+    kinds = [
+        one["kind"] for one in memory.get_smart_research_context("x", "planning", data=data(), limit=6)["insights"]
+    ]
+    assert kinds == ["result"] * 2 + ["failure"] * 4
+
+
+def test_where_little_failed_a_context_is_filled_with_what_helps(memory):
+    for n in range(5):
+        memory.record_research_insight(f"note {n}")
+    assert len(memory.get_smart_research_context("note", "planning", limit=3)["insights"]) == 3
 
 
 def test_an_insight_cannot_leave_its_quotation(memory):

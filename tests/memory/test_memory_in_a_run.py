@@ -1,6 +1,9 @@
 """A real memory in research whose rooms alone are fakes: what one run found out, the next one knows."""
 
 import json
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -97,12 +100,40 @@ def test_a_failure_at_a_tighter_limit_is_no_warning(tmp_path, targets, database,
     assert (Kind.FAILURE in kinds) is binds
 
 
-def test_a_broken_database_stops_no_run_and_the_insights_can_be_imported_later(tmp_path, targets, database):
-    Path(database).write_bytes(b"this is no database" * 100)
-    run, directory = research(tmp_path / "1", targets, ManualMemoryContextManager(database))
+@contextmanager
+def damaged(file: Path) -> Iterator[str]:
+    file.write_bytes(b"this is no database" * 100)
+    yield str(file)
+
+
+@contextmanager
+def locked(file: Path) -> Iterator[str]:
+    MemoryStore.open(str(file)).close()
+    with sqlite3.connect(file, isolation_level=None) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        yield str(file)
+        other.execute("ROLLBACK")
+
+
+@contextmanager
+def read_only(file: Path) -> Iterator[str]:
+    MemoryStore.open(str(file)).close()
+    yield f"sqlite:///file:{file}?mode=ro&uri=true"
+
+
+@contextmanager
+def out_of_reach(file: Path) -> Iterator[str]:
+    yield "postgresql://nobody:secret@127.0.0.1:1/memory"
+
+
+@pytest.mark.parametrize("state", [damaged, locked, read_only, out_of_reach])
+def test_a_database_in_trouble_stops_no_run_and_the_insights_can_be_imported_later(tmp_path, targets, state):
+    with state(tmp_path / "memory.db") as address:
+        run, directory = research(tmp_path / "1", targets, ManualMemoryContextManager(address))
     assert run.final is not None
-    assert run.recollections[0].trouble
+    assert bool(run.recollections[0].trouble) is (state in (damaged, out_of_reach)), "others can be read"
     assert run.remembered.trouble
+    assert "secret" not in (directory.path / "journal.jsonl").read_text()
     with MemoryStore.open(str(tmp_path / "other.db")) as store:
         assert store.import_(directory.insights() / "insights.jsonl").new == run.remembered.insights
 

@@ -16,14 +16,18 @@ def demand(warming_s: float, between_s: float, **known: bool | int) -> Demand:
 
 
 def test_nothing_is_kept_warm_that_nobody_will_want() -> None:
-    assert Demand().wanted(4) == 1, "the first job will come"
-    assert Demand(expected=0, more=False).wanted(4) == 0
-    assert Demand(expected=3, more=False).wanted(1) == 3, "what is expected is made, however little memory is unused"
+    assert Demand().wanted(4, 2) == 1, "the first job will come"
+    assert Demand(expected=0, more=False).wanted(4, 2) == 0
+    assert Demand(expected=3, more=False).wanted(0, 4) == 3, "what is expected is made, however little memory is unused"
+
+
+def test_no_more_are_made_for_a_job_than_may_work_at_once() -> None:
+    assert Demand(expected=5, more=False).wanted(4, 2) == 2
 
 
 @pytest.mark.parametrize(
     ("warming_s", "between_s", "pairs"), [(2.0, 60.0, 1), (2.0, 2.1, 1), (2.0, 1.0, 2), (2.0, 0.7, 3), (2.0, 0.0, 4)]
 )
 def test_as_many_are_ahead_as_are_taken_while_one_is_made(warming_s: float, between_s: float, pairs: int) -> None:
-    assert demand(warming_s, between_s).wanted(4) == pairs
-    assert demand(warming_s, between_s).wanted(0) == 0, "never beyond the memory that is unused"
+    assert demand(warming_s, between_s).wanted(4, 8) == pairs
+    assert demand(warming_s, between_s).wanted(0, 8) == 0, "never beyond the memory that is unused"

@@ -93,6 +93,16 @@ def test_two_candidates_at_once_never_have_the_same_gpu() -> None:
             rooms.settle()
 
 
+def test_a_job_of_many_pairs_has_as_many_ahead_as_places() -> None:
+    with Pool(host().shared_among(1), DataVolume("data"), 2) as rooms:
+        rooms.expect(5, more=False)
+        assert len(rooms._ahead) == 2
+        for left in (4, 3, 2, 1, 0):
+            with rooms.pair(RoomGroup()):
+                assert len(rooms._ahead) == min(left, 2)
+            rooms.settle()
+
+
 def test_every_pair_that_was_made_is_closed_at_the_end() -> None:
     with pool(gpus=2, places=2) as rooms:
         rooms.expect(2, more=True)

@@ -30,8 +30,8 @@ from fumehood.records import Phase
 from fumehood.records.insight import DataFingerprint, Evidence, Insight, Kind, Recalled
 from fumehood.run_directory import RunDirectory
 
-MOST_INSIGHTS: Final = 6
-"""Of what helps, and twice as many of what failed, in one context: it takes several failures to tell where a limit
+MOST_INSIGHTS: Final = 18
+"""In one context, up to two thirds of them of what failed, because it takes several failures to tell where a limit
 lies."""
 _WARNS: Final = frozenset({Kind.FAILURE})
 _HELPS: Final = frozenset(Kind) - _WARNS
@@ -105,18 +105,19 @@ class ManualMemoryContextManager:
     ) -> dict[str, Any]:
         """What helps with a goal in a phase: planning, architecture, evaluation or optimization.
 
-        ``goal`` and ``phase`` as given; ``insights``: a list of at most ``limit`` that help and twice as many that warn
-        of failures, the most helpful first in both, each a dict with ``id``, ``kind``, ``text``, ``importance``,
-        ``score``, ``reason``, ``run_id``, ``created_at``, ``evidence`` and ``details``; ``text``: the same for a
-        prompt, quoted as data, empty without insights. Override it to choose otherwise; the research loop asks this
-        method.
+        ``goal`` and ``phase`` as given; ``insights``: a list of at most ``limit``, those that help and then those that
+        warn of failures, up to two thirds of them, the most to the point first in both; each a dict with ``id``,
+        ``kind``, ``text``, ``importance``, ``score``, ``reason``, ``run_id``, ``created_at``, ``evidence`` and
+        ``details``; ``text``: the same for a prompt, quoted as data, empty without insights. Override it to choose
+        otherwise; the research loop asks this method.
         """
         phase = _one_of(Phase, research_phase, "research_phase")
         found: tuple[Recalled, ...] = ()
         if self._is_enabled:
             asked = Query(data or self.current_data, phase, current_goal)
             helps, warns = replace(asked, kinds=_HELPS), replace(asked, kinds=_WARNS)
-            found = (*self._opened().recall(helps, limit), *self._opened().recall(warns, 2 * limit))
+            warned = self._opened().recall(warns, 2 * limit // 3)
+            found = (*self._opened().recall(helps, limit - len(warned)), *warned)
         return {
             "goal": current_goal,
             "phase": phase.value,

@@ -82,9 +82,9 @@ class Demand:
     warming_s: deque[float] = field(default_factory=lambda: deque(maxlen=_REMEMBERED))
     taken_at: deque[float] = field(default_factory=lambda: deque(maxlen=_REMEMBERED + 1))
 
-    def wanted(self, most: int) -> int:
-        """Pairs to have warm, at most ``most``; never fewer than are expected."""
-        return max(self.expected, min(most, self._ahead() if self.more else 0))
+    def wanted(self, most: int, places: int) -> int:
+        """Pairs to have warm: those that are expected, as far as there are ``places``, else ahead of need ``most``."""
+        return max(min(self.expected, places), min(most, self._ahead() if self.more else 0))
 
     def _ahead(self) -> int:
         """As many as are taken while one is made; one as long as nothing was measured."""
@@ -218,7 +218,7 @@ class Pool:
         """Warm as many as are wanted, for the host that has the fewest."""
         with self._lock:
             most = min(_MOST_AHEAD, budget.warm_pairs(self._hosts[0].memory_bytes))
-            while len(self._ahead) < self._demand.wanted(most):
+            while len(self._ahead) < self._demand.wanted(most, self.places):
                 taken = self._working + Counter(place for place, _ in self._ahead)
                 place = min(range(len(self._hosts)), key=lambda k: taken[k])
                 self._ahead.append((place, self._start(place)))
