@@ -5,6 +5,7 @@ what one more candidate takes.
 """
 
 import json
+import random
 import subprocess
 import sys
 from collections.abc import Callable
@@ -16,11 +17,15 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from bench.commands import Usage, used
+from bench.memory.made import insights
 from bench.surroundings import with_memory
 from fumehood.journal import read
+from fumehood.memory.rows import to_line
 
 _LONG, _SHORT = 5, 1
 """Candidates of a run."""
+_KNOWN = 200
+"""Insights in the memory of a run."""
 _SEARCH = ("--goal", "Classify handwritten digits", "--data", "digits", "--planner", "search", "--seed", "0", "--json")
 """No target, so that every iteration takes place."""
 
@@ -89,8 +94,11 @@ def _bare_s(directory: Path, *threads: str) -> float:
 
 
 def _run(candidates: int, directory: Path) -> Usage:
-    """With a memory of its own, in which there is nothing to be found yet: others' would have it propose otherwise."""
-    where = ["--workdir", str(directory), "--memory-db", str(directory.with_suffix(".db"))]
+    """With a memory of its own, of ``_KNOWN`` insights on other kinds of data, so that nothing else is proposed."""
+    lines, memory = directory.with_suffix(".jsonl"), ["--memory-db", str(directory.with_suffix(".db"))]
+    lines.write_text("".join(map(to_line, insights(random.Random(0), _KNOWN, ("tabular", "tokens")))))
+    used(["memory", "import", str(lines), *memory], with_memory())
+    where = ["--workdir", str(directory), *memory]
     return used(["run", *_SEARCH, "--max-iterations", str(candidates), *where], with_memory())
 
 

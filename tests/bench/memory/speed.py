@@ -15,17 +15,15 @@ from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from fakes import insights as fake
+from bench.memory.made import data, insights
 from fumehood.memory.context import ManualMemoryContextManager
 from fumehood.memory.store import MemoryStore
 from fumehood.records import Phase
-from fumehood.records.insight import DataFingerprint, Insight
 
 SIZES = (200, 10_000)
 ASKED = 200
 STORED = 100
 IMPORTS = 7
-_FAMILIES = ("mlp", "residual_mlp", "cnn", "residual_cnn", "vit", "mixer", "text_cnn", "bag_of_words")
 _WORDS = ("classify", "digits", "wine", "tables", "accuracy", "dropout", "width", "depth", "learning", "rate", "loss")
 
 
@@ -46,13 +44,13 @@ def measure(sizes: tuple[int, ...] = SIZES, say: Callable[[str], None] = lambda 
 def _of_size(size: int, file: Path) -> dict[str, float]:
     draw = random.Random(0)
     with MemoryStore.open(str(file)) as store:
-        store.add(_insight(draw) for _ in range(size))
+        store.add(insights(draw, size))
     with ManualMemoryContextManager(str(file)) as memory:
         first = _ms(lambda: _ask(memory, draw))
         asked = sorted(_ms(lambda: _ask(memory, draw)) for _ in range(ASKED))
     with MemoryStore.open(str(file)) as store:
-        store.add([_insight(draw)])
-        stored = [_ms(lambda: store.add([_insight(draw)])) for _ in range(STORED)]
+        store.add(insights(draw, 1))
+        stored = [_ms(lambda: store.add(insights(draw, 1))) for _ in range(STORED)]
     return {
         "retrieve_ms": median(asked),
         "retrieve_p95_ms": asked[int(0.95 * ASKED)],
@@ -61,35 +59,9 @@ def _of_size(size: int, file: Path) -> dict[str, float]:
     }
 
 
-def _insight(draw: random.Random) -> Insight:
-    run, about, configuration = f"run-{draw.randrange(10**9)}", _data(draw), str(draw.randrange(10**9))
-    family, mean = draw.choice(_FAMILIES), draw.uniform(0.5, 1)
-    details = {
-        "family": family,
-        "settings": {"lr": draw.choice((0.001, 0.003, 0.01)), "width": draw.choice((32, 64, 128)), "depth": 2},
-        "configuration": configuration,
-        "recipe": {"optimizer": "adamw", "epochs": 30, "batch_size": 64},
-    }
-    if draw.random() < 0.3:
-        return fake.failure(run=run, data=about, details={**details, "failure_kind": "timeout", "cause": ""})
-    return fake.result(mean, run=run, data=about, details=details)
-
-
-def _data(draw: random.Random) -> DataFingerprint:
-    number = draw.randrange(60)
-    kind, shape = (("image", (3, 32, 32)), ("tabular", (20,)), ("tokens", (128,)))[number % 3]
-    return fake.data(
-        spec=f"csv:set-{number}.csv",
-        source_digest=str(number),
-        rows=200 * (number + 1),
-        input_kind=kind,
-        input_shape=shape,
-    )
-
-
 def _ask(memory: ManualMemoryContextManager, draw: random.Random) -> None:
     goal, phase = " ".join(draw.choices(_WORDS, k=8)), draw.choice(list(Phase))
-    found = memory.get_smart_research_context(goal, phase.value, data=_data(draw))
+    found = memory.get_smart_research_context(goal, phase.value, data=data(draw))
     if not found["insights"]:
         raise RuntimeError("nothing was found, and that is quicker")
 
