@@ -19,6 +19,8 @@ PROBES: dict[str, str]
 KIT: str
 TOLD: dict
 SECONDS = 60
+all_tried = False
+"""A room that trains asks its model about some rows, too, and every room asks batch by batch: once is enough."""
 CHARACTERS = 400
 DUMMY_ROWS = 2
 ABSENT = (errno.ENOENT, errno.ENOSYS, errno.ENODEV, errno.EAFNOSUPPORT, errno.EPROTONOSUPPORT, errno.EADDRNOTAVAIL)
@@ -31,12 +33,14 @@ def train(model, data, context):
 
 
 def predict(model, inputs):
-    if len(inputs) > DUMMY_ROWS:
+    if len(inputs) > DUMMY_ROWS and not all_tried:
         try_all()
     return model(inputs)
 
 
 def try_all():
+    global all_tried
+    all_tried = True
     sys.modules["kit"] = kit = ModuleType("kit")
     exec(compile(KIT, "kit.py", "exec"), kit.__dict__)
     kit.TOLD = TOLD

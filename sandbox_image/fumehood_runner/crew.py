@@ -282,6 +282,11 @@ def _work(job: Callable[[], Sequence[Message]], log: int, folders: Sequence[Path
         os._exit(code)
 
 
+def leave(report: WorkerReport) -> None:
+    """For a worker that goes on: counts where it comes to a bad end, and is replaced by what it says at a good one."""
+    _leave(EXCHANGE / paths.OUT / paths.seed_dir(report.index), report)
+
+
 def _leave(folder: Path, report: Message) -> None:
     """Write the report; where the volume is full, in place of what the seed has written."""
     path = folder / paths.REPORT

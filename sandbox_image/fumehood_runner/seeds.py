@@ -25,6 +25,7 @@ from fumehood_runner.outputs import answering, as_outputs, evaluating
 from fumehood_runner.randomness import choose_algorithms, row_order, seed_everything
 from fumehood_runner.recipe import settle
 from fumehood_runner.summary import probe
+from fumehood_runner.train_slice import train_slice
 from fumehood_runner.trainer import Curve, Deadline, TrainingData, fit, thinned
 from fumehood_runner.weights import Layout, check_layout, layout_of, load_weights, save_weights
 from fumehood_shared import caps, paths
@@ -37,9 +38,15 @@ from fumehood_shared.messages import (
     Recipe,
     Task,
     TrainRequest,
+    TrainSlice,
     WorkerReport,
 )
 
+Leave = Callable[[WorkerReport], None]
+"""Keeps what a seed says of itself for whoever started it, should its process not live to say more."""
+
+_LAST_RESERVE: Final = 0.05
+"""Part of the deadline that is left for reporting when a trained model is asked about its training rows."""
 _LOADED_LATE: Final = ("encodings.utf_8_sig", "numpy.ctypeslib", "numpy.random")
 """What Python loads when a seed first needs it: loaded once, before the seeds are forked."""
 
@@ -65,6 +72,8 @@ class Story:
     summary: ModelSummary | None = None
     recipe: Recipe | None = None
     curve: Curve = field(default_factory=Curve)
+    train_slice: TrainSlice | None = None
+    no_train_slice_because: str = ""
     build_s: float = 0.0
     train_s: float = 0.0
     predict_s: float = 0.0
@@ -82,6 +91,8 @@ class Story:
             epochs=self.curve.epochs,
             train_loss=tuple(thinned(self.curve.train, caps.CURVE_POINTS)),
             held_out_loss=tuple(thinned(self.curve.held_out, caps.CURVE_POINTS)),
+            train_slice=self.train_slice,
+            no_train_slice_because=self.no_train_slice_because,
             build_s=self.build_s,
             train_s=self.train_s,
             predict_s=self.predict_s,
@@ -134,10 +145,13 @@ class Folders:
     handover: Path = Path(paths.HANDOVER)
 
 
-def train_seed(request: TrainRequest, index: int, folders: Folders, *, started: float) -> WorkerReport:
+def train_seed(
+    request: TrainRequest, index: int, folders: Folders, *, started: float, leave: Leave = lambda _: None
+) -> WorkerReport:
     """Build and train ``in/model.py`` of the exchange, and write the seed's weights into the hand-over folder.
 
     The data folder holds ``inputs.bin`` and ``targets.bin``; ``started`` is ``time.monotonic()`` at the start signal.
+    ``leave`` gets the report of a seed whose weights are written, before its model is asked about training rows.
     Raises ``ArrayError`` when those files are not as announced, and nothing for what the candidate does.
     """
     prepare_process(request, index)
@@ -149,7 +163,7 @@ def train_seed(request: TrainRequest, index: int, folders: Folders, *, started: 
         read_array(folders.data / paths.array_file("targets"), request.targets, order),
     )
     story = Story(index, started)
-    return _told(story, lambda: _train(request, story, folders, rows))
+    return _told(story, lambda: _train(request, story, folders, rows, leave))
 
 
 def predict_seed(request: PredictRequest, index: int, folders: Folders, *, started: float) -> WorkerReport:
@@ -180,7 +194,7 @@ def prepare_process(job: JobBase, index: int) -> None:
     seed_everything(job.seeds[index].seed)
 
 
-def _train(request: TrainRequest, story: Story, folders: Folders, rows: TrainingData) -> None:
+def _train(request: TrainRequest, story: Story, folders: Folders, rows: TrainingData, leave: Leave) -> None:
     candidate, model = build(request, story, folders.exchange)
     if candidate.train is None:
         story.recipe = settle(candidate, request)
@@ -193,12 +207,38 @@ def _train(request: TrainRequest, story: Story, folders: Folders, rows: Training
     finally:
         story.train_s = monotonic() - began
     keep(model, built, folders.handover, story.index)
+    leave(story.report(None))
+    ask_about_training_rows(candidate, model, request, story, folders)
 
 
 def keep(model: nn.Module, built: Layout, handover: Path, index: int) -> None:
     """Write a trained model's weights for the predict room, or raise ``CandidateFailed``."""
     check_layout(built, layout_of(model))
     save_weights(model, handover / paths.trained_weights(index))
+
+
+def ask_about_training_rows(
+    candidate: Candidate, model: nn.Module, request: TrainRequest, story: Story, folders: Folders
+) -> None:
+    """Note in ``story`` how the trained model answers the first rows of the training data, or why there is no telling.
+
+    What the candidate raises here is no failure of the seed. For a model whose weights are written: its own ``predict``
+    may do what it likes with it.
+    """
+    try:
+        story.train_slice = _asked(candidate, model, request, story, folders)
+    except BaseException as error:  # noqa: BLE001 -- as in ``_told``
+        story.no_train_slice_because = failure_of(error).message
+
+
+def _asked(candidate: Candidate, model: nn.Module, request: TrainRequest, story: Story, folders: Folders) -> TrainSlice:
+    """Rows are read anew, since a candidate may have changed those that it was given."""
+    first = torch.arange(min(request.inputs.shape[0], caps.TRAIN_SLICE_ROWS))
+    inputs = read_array(folders.data / paths.array_file("inputs"), request.inputs, first)
+    targets = read_array(folders.data / paths.array_file("targets"), request.targets, first)
+    model = answering(model, request, candidate.train is not None)
+    deadline = Deadline(story.started, request.deadline_s)
+    return train_slice(_predictions(candidate, model, inputs, request, deadline=deadline), targets, request.task)
 
 
 def build(job: JobBase, story: Story, exchange: Path) -> tuple[Candidate, nn.Module]:
@@ -244,7 +284,7 @@ def _predict(request: PredictRequest, story: Story, folders: Folders, inputs: Te
     began = monotonic()
     story.started_after_s = began - story.started
     try:
-        predictions = _predictions(candidate, model, inputs, request)
+        predictions = _predictions(candidate, model, inputs, request, request.batch_size)
     finally:
         story.predict_s = monotonic() - began
     write_float32(folders.exchange / paths.OUT / paths.seed_dir(story.index) / paths.PREDICTIONS, predictions)
@@ -256,26 +296,38 @@ def _weights(request: PredictRequest, index: int, folders: Folders) -> Path:
     return folders.exchange / paths.IN / paths.sent_weights(index)
 
 
-def _predictions(candidate: Candidate, model: nn.Module, inputs: Tensor, request: PredictRequest) -> Tensor:
-    """Float32 N x num_outputs on the CPU, all of it finite."""
+def _predictions(
+    candidate: Candidate,
+    model: nn.Module,
+    inputs: Tensor,
+    request: JobBase,
+    batch_size: int = caps.PREDICT_BATCH,
+    deadline: Deadline | None = None,
+) -> Tensor:
+    """Float32 N x num_outputs on the CPU, all of it finite; gives up where a ``deadline`` is near."""
     predict = candidate.predict
     giver = "the model" if predict is None else "predict"
     found = torch.empty(len(inputs), request.num_outputs, dtype=torch.float32)
-    done = 0
+    done, took_s = 0, 0.0
     with evaluating(model), torch.inference_mode():
         form = torch.contiguous_format
         if predict is None:  # a candidate's own predict may do with its inputs what a trial on a model does not show
             form = prefer_channels_last(model, inputs[:2].to(request.device, copy=True), request)
-        for batch in torch.split(inputs, request.batch_size):
+        for batch in torch.split(inputs, batch_size):
+            if deadline is not None and not deadline.allows(took_s, _LAST_RESERVE):
+                message = f"the deadline was near after {done} of {len(inputs)} rows"
+                raise CandidateFailed(FailureKind.TIMEOUT, message)
+            began = monotonic()
             on_device = batch.to(request.device, memory_format=form)
             raw = model(on_device) if predict is None else predict(model, on_device)
             found[done : done + len(batch)] = as_outputs(raw, len(batch), request, giver).float()
             done += len(batch)
+            took_s = monotonic() - began
     _check_finite(found, request)
     return found
 
 
-def _check_finite(predictions: Tensor, request: PredictRequest) -> None:
+def _check_finite(predictions: Tensor, request: JobBase) -> None:
     bad = int((~torch.isfinite(predictions)).any(dim=1).sum())
     if bad:
         kind = "logits" if request.task is Task.CLASSIFICATION else "values"

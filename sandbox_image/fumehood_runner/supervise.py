@@ -13,7 +13,7 @@ from pydantic import TypeAdapter
 
 from fumehood_runner import lifeline, process
 from fumehood_runner.attest import Role, attest, initial_environment
-from fumehood_runner.crew import EXCHANGE, Crew, Job, Together, lay_ballast, write
+from fumehood_runner.crew import EXCHANGE, Crew, Job, Together, lay_ballast, leave, write
 from fumehood_shared import paths
 from fumehood_shared.messages import (
     EncodeReply,
@@ -107,8 +107,8 @@ def _train(started: float) -> Message:
     return _job_reply(
         request,
         started,
-        lambda index: train_seed(request, index, Folders(), started=started),
-        lambda: train_together(request, Folders(), started=started),
+        lambda index: train_seed(request, index, Folders(), started=started, leave=leave),
+        lambda: train_together(request, Folders(), started=started, leave=leave),
     )
 
 

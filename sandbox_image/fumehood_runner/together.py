@@ -14,11 +14,21 @@ from time import monotonic
 import torch
 
 from fumehood_runner.arrays import read_array
+from fumehood_runner.candidate import Candidate
 from fumehood_runner.failures import failure_of, tidy
 from fumehood_runner.randomness import Draws, row_order
 from fumehood_runner.recipe import settle
 from fumehood_runner.rehearsal import rehearsed
-from fumehood_runner.seeds import Folders, Story, build, keep, predict_seed, prepare_process
+from fumehood_runner.seeds import (
+    Folders,
+    Leave,
+    Story,
+    ask_about_training_rows,
+    build,
+    keep,
+    predict_seed,
+    prepare_process,
+)
 from fumehood_runner.stacked import Declined
 from fumehood_runner.stacked_steps import StackedSteps, Start
 from fumehood_runner.trainer import Deadline, TrainingData, standardised
@@ -32,13 +42,19 @@ class _Mate:
     """One of the seeds."""
 
     story: Story
+    candidate: Candidate
     recipe: Recipe
     built: Layout
     start: Start
 
 
-def train_together(request: TrainRequest, folders: Folders, *, started: float) -> list[WorkerReport]:
-    """Do for every seed what ``train_seed`` does for one. A report that says ``alone`` is of a seed not yet trained."""
+def train_together(
+    request: TrainRequest, folders: Folders, *, started: float, leave: Leave = lambda _: None
+) -> list[WorkerReport]:
+    """Do for every seed what ``train_seed`` does for one; all weights are written before a model is asked.
+
+    A report that says ``alone`` is of a seed not yet trained.
+    """
     try:
         mates = [_mate(request, index, folders.exchange, started) for index in range(len(request.seeds))]
         device = torch.device(request.device)
@@ -52,7 +68,13 @@ def train_together(request: TrainRequest, folders: Folders, *, started: float) -
         _train(run, mates, Deadline(started, request.deadline_s))
     except BaseException as error:  # noqa: BLE001 -- whatever a candidate raises, it raises alone as well
         return [_alone(index, error) for index in range(len(request.seeds))]
-    return [_kept(mate, run, folders.handover) for mate in mates]
+    kept = [_kept(mate, run, folders.handover) for mate in mates]
+    for report in kept:
+        leave(report)
+    return [
+        report if report.seeds_ran == "alone" else _asked(mate, request, folders)
+        for mate, report in zip(mates, kept, strict=True)
+    ]
 
 
 def predict_together(request: PredictRequest, folders: Folders, *, started: float) -> list[WorkerReport]:
@@ -80,7 +102,7 @@ def _mate(request: TrainRequest, index: int, exchange: Path, started: float) -> 
         raise Declined("there is nothing to train")
     model.train()
     order = row_order(request.seeds[index], request.inputs.shape[0])
-    return _Mate(story, recipe, layout_of(model), Start(model, order, Draws(torch.device(request.device))))
+    return _Mate(story, candidate, recipe, layout_of(model), Start(model, order, Draws(torch.device(request.device))))
 
 
 def _train(run: StackedSteps, mates: Sequence[_Mate], deadline: Deadline) -> None:
@@ -104,6 +126,15 @@ def _kept(mate: _Mate, run: StackedSteps, handover: Path) -> WorkerReport:
         keep(run.stacked.unstack(index), mate.built, handover, index)
     except BaseException as error:  # noqa: BLE001 -- as above
         return _alone(index, error)
+    return _together(mate)
+
+
+def _asked(mate: _Mate, request: TrainRequest, folders: Folders) -> WorkerReport:
+    ask_about_training_rows(mate.candidate, mate.start.model, request, mate.story, folders)
+    return _together(mate)
+
+
+def _together(mate: _Mate) -> WorkerReport:
     return mate.story.report(None).model_copy(update={"seeds_ran": "together"})
 
 

@@ -48,9 +48,9 @@ class Deadline:
     def left(self) -> float:
         return self.seconds - (monotonic() - self.started)
 
-    def allows(self, epoch_s: float) -> bool:
-        """Whether work of ``epoch_s`` seconds would still leave a tenth of the whole time."""
-        return self.left() - epoch_s >= _RESERVE * self.seconds
+    def allows(self, work_s: float, reserve: float = _RESERVE) -> bool:
+        """Whether work of ``work_s`` seconds would still leave ``reserve``, a part of the whole time."""
+        return self.left() - work_s >= reserve * self.seconds
 
 
 @dataclass

@@ -46,6 +46,12 @@ SEEDS = 64
 PREDICT_BATCH = 128
 """Rows that are predicted at a time: few enough for what a model computes of them to stay in a processor's cache."""
 
+TRAIN_SLICE_ROWS = 1000
+"""Training rows that a trained model is asked about."""
+
+TRAIN_SLICE_NUMBER = 1e30
+"""Size of what it is worth on them: means and differences of such numbers are finite."""
+
 SUMMARY_LAYERS = 256
 """Rows of a model summary; the rest is counted, not listed."""
 

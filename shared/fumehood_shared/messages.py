@@ -500,6 +500,22 @@ class ModelSummary(Message):
     omitted_layers: Count = 0
 
 
+class TrainSlice(Message):
+    """How a trained model answers a slice of its training rows: in eval mode, without augmentation or label smoothing.
+
+    The same rows for every seed. Where training kept rows back to stop early, some of those may be among them. A number
+    that is not finite, or beyond ``caps.TRAIN_SLICE_NUMBER``, is None.
+    """
+
+    rows: Annotated[int, Field(ge=1, le=caps.TRAIN_SLICE_ROWS)]
+    loss: Annotated[float, Field(ge=0, le=caps.TRAIN_SLICE_NUMBER)] | None
+    """Classification: mean cross-entropy in nats. Regression: root mean squared error in the targets' own units."""
+    accuracy: Annotated[float, Field(ge=0, le=1)] | None = None
+    """Classification only."""
+    r2: Annotated[float, Field(ge=-caps.TRAIN_SLICE_NUMBER, le=1)] | None = None
+    """Regression only. Of several targets the mean, as of the loss."""
+
+
 class WorkerReport(Message):
     """One seed's own story, written by the process that ran the candidate. All of it is a claim."""
 
@@ -514,6 +530,9 @@ class WorkerReport(Message):
     train_loss: Annotated[Row[float], Field(max_length=caps.CURVE_POINTS)] = ()
     held_out_loss: Annotated[Row[float], Field(max_length=caps.CURVE_POINTS)] = ()
     """On the early-stop slice of the training rows, where there is one."""
+    train_slice: TrainSlice | None = None
+    """None where it could not be had, and in journals of versions that did not look."""
+    no_train_slice_because: ShortText = ""
     build_s: Seconds = 0.0
     train_s: Seconds = 0.0
     predict_s: Seconds = 0.0

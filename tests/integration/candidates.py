@@ -168,7 +168,7 @@ def train(model, data, context):
     model.weight.data.add_(float(copy[0].float().mean()) * 0)
 
 def predict(model, inputs):
-    if len(inputs) > 5:
+    if len(inputs) > 5 and os.path.exists("/exchange/in/inputs.bin"):
         hold()
     return model(inputs)
 """

@@ -1,15 +1,18 @@
 """Reports are written whole, are the same every time, and say what happened in every state a run can be in."""
 
 import json
+import math
 
 import numpy as np
 import pytest
 
 from fumehood import report
 from fumehood.records import Mistake, Run
-from fumehood.report import methods
+from fumehood.report import fit, methods
 from fumehood.report.conclusion import conclusion, public_labels, shrinkage
 from fumehood.text import plain
+from fumehood_shared import caps
+from fumehood_shared.messages import TrainSlice
 from report import factories
 
 pytestmark = pytest.mark.unit
@@ -178,25 +181,70 @@ def test_the_analysis_gives_intervals_by_class_mistakes_and_calibration(tmp_path
     assert document["classes"][0]["recall_interval"]["high"] == pytest.approx(0.98)
 
 
+def fitted(analysis):
+    """Lines of the table that follows the winner from training rows to the sealed test."""
+    section = analysis.split("## From training to test")[1].split("\n## ")[0]
+    return [line for line in section.splitlines() if line.startswith(("| train slice", "| valid", "| sealed", "| gap"))]
+
+
 def test_the_winner_is_followed_from_training_to_the_sealed_test_with_claims_marked(tmp_path):
-    run = factories.good_run()
-    won = run.iterations[3]
-    last = [seed.train_claims.train_loss[-1] for seed in won.envelope.seeds]
-    paths = report.write(run, tmp_path)
-    analysis = paths.statistical_analysis.read_text()
-    rows = [
-        line for line in analysis.splitlines() if line.startswith(("| training |", "| validation |", "| sealed test"))
+    paths = report.write(factories.good_run(), tmp_path)
+    assert fitted(paths.statistical_analysis.read_text()) == [
+        "| train slice | 206 | 0.0400 | 0.9950 | claim |",
+        "| validation | 69 | 0.2370 [0.1970, 0.2770] | 0.9630 [0.9510, 0.9750] | measured |",
+        "| sealed test | 69 | 0.2190 [0.1790, 0.2590] | 0.9810 [0.9690, 0.9930] | measured |",
+        "| gap, train slice to validation | | 0.1970 | 0.0320 | partly claim |",
+        "| gap, validation to sealed test | | -0.0180 | -0.0180 | measured |",
     ]
-    assert rows == [
-        f"| training | {sum(last) / 3:.4f} | — | claim |",
-        "| validation | 0.2370 | 0.9630 [0.9510, 0.9750] | measured |",
-        "| sealed test | 0.2190 | 0.9810 [0.9690, 0.9930] | measured |",
+    page = paths.html.read_text()
+    assert '<td>train slice <span class="claim">claim</span></td><td class="n">0.040</td>' in page
+    assert '<td>gap, validation to sealed test</td><td class="n">-0.018</td>' in page
+
+
+def test_regression_is_followed_too_in_the_targets_own_units(tmp_path):
+    paths = report.write(factories.regression_run(), tmp_path)
+    rows = fitted(paths.statistical_analysis.read_text())
+    assert rows[0] == "| train slice | 264 | 40.500 | 0.7000 | claim |"
+    assert rows[3:] == [
+        "| gap, train slice to validation | | 13.700 | 0.1955 | partly claim |",
+        "| gap, validation to sealed test | | 2.6000 | 0.0486 | measured |",
     ]
-    assert "From training to test" in paths.html.read_text()
-    regression = report.write(factories.regression_run(), tmp_path / "r").statistical_analysis.read_text()
-    assert "| training |" not in regression
-    assert "| sealed test | — | 56.800 [52.700, 60.900] | measured |" in regression
     assert "From training to test" not in report.write(factories.failing_run(), tmp_path / "f").html.read_text()
+
+
+def test_a_metric_that_no_claim_knows_is_followed_from_validation_on():
+    run = factories.good_run()
+    found = fit.of(factories.score(0.9, "validation").model_copy(update={"metric": "f1_macro"}), [factories.claims(0)])
+    assert found.metrics == ("log_loss", "accuracy", "f1_macro")
+    assert found.gaps[0].values.keys() == {"log_loss", "accuracy"}
+    assert fit.fit(run).rows[0].values["accuracy"] == pytest.approx(0.995)
+
+
+def test_seeds_without_a_train_slice_are_left_out_of_its_mean_and_the_reason_is_told(tmp_path):
+    run = factories.good_run()
+
+    def written(said, why, folder):
+        won = run.iterations[3]
+        won = won.model_copy(update={"envelope": factories.told(won.envelope, said, why)})
+        history = (*run.iterations[:3], won, *run.iterations[4:])
+        paths = report.write(run.model_copy(update={"iterations": history}), tmp_path / folder)
+        return paths.statistical_analysis.read_text()
+
+    some = written(lambda k: TrainSlice(rows=9, loss=None, accuracy=0.5) if k == 1 else None, "<b>too slow</b>", "a")
+    assert fitted(some)[0] == "| train slice | 9 | — | 0.5000 | claim |"
+    assert "A seed left no train slice: \\<b\\>too slow" in some
+    assert [line.split(" | ")[0] for line in fitted(written(lambda _: None, "", "b"))] == [
+        "| validation",
+        "| sealed test",
+        "| gap, validation to sealed test",
+    ]
+
+
+def test_claims_of_any_size_leave_finite_numbers():
+    most = TrainSlice(rows=1, loss=caps.TRAIN_SLICE_NUMBER, r2=-caps.TRAIN_SLICE_NUMBER)
+    claims = [factories.claims(k).model_copy(update={"train_slice": most}) for k in range(caps.SEEDS)]
+    found = fit.of(factories.regression_score(60.0, "validation"), claims)
+    assert all(math.isfinite(value) for value in (*found.rows[0].values.values(), *found.gaps[0].values.values()))
 
 
 def test_comparisons_with_the_incumbent_are_shown_and_claimed_only_after_correction(tmp_path):

@@ -113,6 +113,15 @@ def test_a_crash_of_the_worker_of_all_is_told_of_each_seed(tmp_path: Path, body:
         assert report.seeds_ran == "together"
 
 
+def test_what_a_worker_left_before_it_came_to_a_bad_end_counts(tmp_path: Path) -> None:
+    reports = ran(tmp_path, "[crew.leave(done(index)) for index in (0, 2)]; os._exit(3)")
+    assert [(r.failure is None, r.epochs, r.seeds_ran) for r in reports] == [
+        (True, 1, "together"),
+        (False, 0, "together"),
+        (True, 3, "together"),
+    ]
+
+
 def test_a_worker_of_all_that_leaves_seeds_and_crashes_has_crashed_with_them(tmp_path: Path) -> None:
     reports = ran(tmp_path, "return [done(0), left(1)]")
     assert [r.failure is None for r in reports] == [True, False, False]

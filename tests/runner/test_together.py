@@ -142,6 +142,9 @@ def test_seeds_are_together_what_they_are_alone(tmp_path: Path, name: str) -> No
         assert one.seeds_ran == "alone"
         assert among.train_loss == pytest.approx(one.train_loss, rel=1e-3 if "larger" in name else 1e-4)
         assert (among.summary, among.recipe, among.epochs, among.index) == (one.summary, one.recipe, one.epochs, index)
+        assert among.train_slice is not None
+        assert one.train_slice is not None
+        assert among.train_slice.loss == pytest.approx(one.train_slice.loss, rel=0.02)
         ours, theirs = room.weights(index)
         assert ours.keys() == theirs.keys()
         for tensor in theirs:

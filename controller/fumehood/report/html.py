@@ -40,7 +40,8 @@ def _strip(run: Run) -> Markup | None:
 
 
 def _curves(run: Run) -> Markup | None:
-    claims = tables.claimed(winner(run))
+    won = winner(run)
+    claims = tables.claimed(won.envelope if won else None)
     losses = [claim.train_loss for claim in claims if claim.train_loss]
     held_out = [claim.held_out_loss for claim in claims if claim.held_out_loss]
     return Markup(plots.curves(losses, held_out)) if losses else None  # noqa: S704 - drawn from numbers alone

@@ -7,10 +7,10 @@ and the controller; ``claims`` are candidates' own stories, and no row mixes the
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from statistics import fmean, median
+from statistics import median
 from typing import TYPE_CHECKING
 
-from fumehood.records import Iteration, MetricSummary, RoomFacts, Run, Score, SeedResult
+from fumehood.records import Envelope, Iteration, MetricSummary, RoomFacts, Run, Score, SeedResult
 from fumehood.report import words
 from fumehood.report.conclusion import winner
 from fumehood_shared.messages import Failure, Recipe, WorkerReport
@@ -80,18 +80,6 @@ class SplitRow:
     name: str
     rows: int
     use: str
-
-
-@dataclass(frozen=True)
-class FitRow:
-    """What one set of rows says of the winner, from those it learned from to those that nothing was chosen by."""
-
-    rows: str
-    log_loss: float | None
-    """Mean over seeds, in nats; of claims, over the seeds that left any."""
-    measured: MetricSummary | None
-    """The goal's metric; None for claims."""
-    claim: bool
 
 
 def iteration_row(one: Iteration, leads: bool = False) -> IterationRow:
@@ -177,35 +165,15 @@ def splits(run: Run) -> tuple[SplitRow, ...]:
     return tuple(SplitRow(name, data.rows(name), use) for name, use in uses.items() if f"{name}_targets" in data.arrays)
 
 
-def fit(run: Run) -> tuple[FitRow, ...]:
-    """The winner from training rows to sealed test: where the loss rises from one to the next, it fits too well."""
-    won = winner(run)
-    if won is None or won.score is None:
-        return ()
-    rows = [_fit_row("validation", won.score), *([_fit_row("sealed test", run.final.score)] if run.final else [])]
-    reports = claimed(won) if "log_loss" in won.score.metrics else ()
-    curves = {
-        "training": [one.train_loss for one in reports if one.train_loss],
-        "held out of training": [one.held_out_loss for one in reports if one.held_out_loss],
-    }
-    claims = [FitRow(name, fmean(c[-1] for c in of), None, True) for name, of in curves.items() if of]
-    return (*claims, *rows)
-
-
-def _fit_row(name: str, score: Score) -> FitRow:
-    loss = score.metrics.get("log_loss")
-    return FitRow(name, None if loss is None else loss.mean, score.primary, False)
-
-
 def class_names(score: Score) -> tuple[str, ...]:
     """One name per row of the confusion matrix; numbers where the score names no classes."""
     named = tuple(one.name for one in score.classes)
     return named if len(named) == len(score.confusion) else tuple(str(k) for k in range(len(score.confusion)))
 
 
-def claimed(one: Iteration | None) -> tuple[WorkerReport, ...]:
+def claimed(envelope: Envelope | None) -> tuple[WorkerReport, ...]:
     """What the candidate's training workers told, one report per seed that left one: claims."""
-    seeds: Sequence[SeedResult] = one.envelope.seeds if one else ()
+    seeds: Sequence[SeedResult] = envelope.seeds if envelope else ()
     return tuple(seed.train_claims for seed in seeds if seed.train_claims is not None)
 
 

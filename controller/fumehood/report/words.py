@@ -54,6 +54,11 @@ def estimate(summary: MetricSummary, digits: int = 3) -> str:
     return f"{number(summary.mean, digits)} {interval(summary.interval, digits)}"
 
 
+def measure(found: MetricSummary | float | None, digits: int = 3) -> str:
+    """What was measured with its interval, or a bare number."""
+    return estimate(found, digits) if isinstance(found, MetricSummary) else number(found, digits)
+
+
 def level(found: Interval) -> str:
     """``95%``."""
     return f"{found.level * 100:g}%"
