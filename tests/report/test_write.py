@@ -42,16 +42,110 @@ def test_the_registry_gives_the_run_back_unchanged(make, tmp_path):
     assert Run.model_validate_json(json.dumps(document["run"])) == make()
 
 
-def test_evaluations_hold_metrics_with_intervals_and_keep_claims_out(tmp_path):
+def test_evaluations_hold_metrics_with_intervals_and_keep_claims_apart(tmp_path):
     run = factories.good_run()
     paths = report.write(run, tmp_path)
     fourth = json.loads(paths.evaluations[3].read_text())
     assert fourth["iteration"] == 4
     assert fourth["score"]["metrics"]["accuracy"]["interval"]["low"] == run.iterations[3].score.primary.interval.low
-    assert "claims" not in paths.evaluations[3].read_text()
-    assert json.loads(paths.evaluations[2].read_text())["score"] is None
+    claims = fourth.pop("claims")
+    assert "claims" not in json.dumps(fourth)
+    assert [seed["seed"] for seed in claims["seeds"]] == [400, 401, 402]
+    assert tuple(claims["seeds"][2]["train_loss"]) == factories.claims(2).train_loss
+    assert claims["seeds"][1]["train_slice"]["accuracy"] == pytest.approx(0.995)
+    failed = json.loads(paths.evaluations[2].read_text())
+    assert (failed["score"], failed["fit"], failed["claims"]) == (None, None, {"seeds": []})
     final = json.loads(paths.final.read_text())
     assert (final["score"]["split"], final["opening"]) == ("test", 1)
+
+
+def test_evaluations_hold_the_gaps_the_noise_floor_and_the_shrinkage(tmp_path):
+    run = factories.settled_run()
+    paths = report.write(run, tmp_path)
+    final = json.loads(paths.final.read_text())
+    assert [(row["name"], row["claim"]) for row in final["fit"]["rows"]] == [
+        ("train slice", True),
+        ("validation", False),
+        ("sealed test", False),
+    ]
+    assert final["fit"]["gaps"][0]["values"]["accuracy"] == pytest.approx(0.995 - 0.963)
+    assert final["validation_to_test_shrinkage"] == pytest.approx(0.963 - 0.981)
+    assert final["noise_floor"]["spread"]["df"] == 7
+    assert final["noise_floor"]["smallest"] > final["noise_floor"]["standard_error"] > 0
+    fresh = json.loads((tmp_path / "experiments/evaluations/004-fresh.json").read_text())
+    assert [row["name"] for row in fresh["fit"]["rows"]] == ["train slice", "validation"]
+    assert len(fresh["claims"]["seeds"]) == 3
+    assert json.loads(report.write(factories.good_run(), tmp_path / "b").final.read_text())["noise_floor"] is None
+
+
+def test_facts_of_folds_hold_no_claims(tmp_path):
+    run = factories.good_run()
+    first = run.iterations[0]
+    seeds = tuple(seed.model_copy(update={"folds": (seed, seed)}) for seed in first.envelope.seeds)
+    first = first.model_copy(update={"envelope": first.envelope.model_copy(update={"seeds": seeds})})
+    paths = report.write(run.model_copy(update={"iterations": (first, *run.iterations[1:])}), tmp_path)
+    facts = json.loads(paths.evaluations[0].read_text())["facts"]
+    assert len(facts["seeds"][0]["folds"]) == 2
+    assert "claims" not in json.dumps(facts)
+
+
+def curve(analysis):
+    """Cells of the thinned learning curve, row by row."""
+    section = analysis.split("| Epoch | Seeds |")[1]
+    return [line.strip("| ").split(" | ") for line in section.splitlines()[2:]]
+
+
+def with_claims(run, **changes):
+    """``run``, whose winner's training workers told something else."""
+    won = run.iterations[3]
+    seeds = tuple(
+        seed.model_copy(update={"train_claims": seed.train_claims.model_copy(update=changes)})
+        for seed in won.envelope.seeds
+    )
+    won = won.model_copy(update={"envelope": won.envelope.model_copy(update={"seeds": seeds})})
+    return run.model_copy(update={"iterations": (*run.iterations[:3], won, *run.iterations[4:])})
+
+
+def test_the_analysis_shows_a_few_epochs_of_the_winners_learning_curve(tmp_path):
+    rows = curve(report.write(factories.good_run(), tmp_path).statistical_analysis.read_text())
+    assert [row[0] for row in rows] == ["1", "5", "8", "12", "15", "19", "22", "26", "29", "33", "36", "40"]
+    losses = sorted(factories.claims(k).train_loss[4] for k in range(3))
+    assert rows[1] == ["5", "3", *(f"{losses[k]:.4f}" for k in (1, 0, 2)), "—"]
+
+
+def test_a_curve_that_was_thinned_keeps_its_epochs_and_held_out_rows_their_own(tmp_path):
+    told = with_claims(factories.good_run(), epochs=1001, train_loss=(3.0, 2.0, 1.0), held_out_loss=(4.0, 3.5, 3.25))
+    rows = curve(report.write(told, tmp_path).statistical_analysis.read_text())
+    assert [(row[0], row[2], row[5]) for row in rows] == [
+        ("1", "3.0000", "4.0000"),
+        ("501", "2.0000", "3.5000"),
+        ("1,001", "1.0000", "3.2500"),
+    ]
+
+
+def drawn(run, directory):
+    """The section with the learning curves on the page; empty where there is none."""
+    page = report.write(run, directory).html.read_text()
+    return "".join(page.split('<h3>Learning curves <span class="claim">claim</span></h3>')[1:]).split("<h3>")[0]
+
+
+def held_out_lines(drawing):
+    """Lines in the muted colour, but for the strokes of letters."""
+    return drawing.count("stroke: var(--muted)") - drawing.count("stroke: var(--muted); stroke-width: 0.6")
+
+
+def test_the_page_draws_a_learning_curve_for_each_seed_that_left_one(tmp_path):
+    """One line a seed, a thinner one for rows held back, and no drawing where nobody told of any losses."""
+    line = "stroke: var(--accent); stroke-width: 1.6"
+    run = factories.good_run()
+    plain = drawn(run, tmp_path / "a")
+    assert plain.count("<svg") == 1
+    assert plain.count(line) == 3
+    held = drawn(with_claims(run, held_out_loss=factories.claims(0).train_loss), tmp_path / "b")
+    assert held.count(line) == 3
+    assert (held_out_lines(plain), held_out_lines(held)) == (0, 3)
+    assert drawn(with_claims(run, train_loss=(1.0, 0.5)), tmp_path / "c") != plain
+    assert drawn(with_claims(run, train_loss=()), tmp_path / "d") == ""
 
 
 def test_a_second_report_replaces_the_first(tmp_path):
@@ -207,7 +301,7 @@ def test_regression_is_followed_too_in_the_targets_own_units(tmp_path):
     assert rows[0] == "| train slice | 264 | 40.500 | 0.7000 | claim |"
     assert rows[3:] == [
         "| gap, train slice to validation | | 13.700 | 0.1955 | partly claim |",
-        "| gap, validation to sealed test | | 2.6000 | 0.0486 | measured |",
+        "| gap, validation to sealed test | | 2.6000 | 0.0487 | measured |",
     ]
     assert "From training to test" not in report.write(factories.failing_run(), tmp_path / "f").html.read_text()
 

@@ -37,8 +37,7 @@ def write(run: Run, directory: Path) -> ReportPaths:
     run = run.model_copy(update={"iterations": tuple(run.iterations)})  # read many times from here on
     reports, experiments = directory / "reports", directory / "experiments"
     evaluations = experiments / "evaluations"
-    final = registry.final(run.final) if run.final else None
-    baselines, remembered = registry.baselines(run), registry.memory(run)
+    final, baselines, remembered = registry.final(run), registry.baselines(run), registry.memory(run)
     return ReportPaths(
         registry=write_text(experiments / "registry.json", registry.registry(run)),
         evaluations=(

@@ -18,6 +18,8 @@ from fumehood_shared.messages import Failure, Recipe, WorkerReport
 if TYPE_CHECKING:
     from fumehood.scoring.noise import NoiseFloor
 
+_CURVE_ROWS = 12
+"""Epochs that a thinned learning curve shows."""
 DECISIONS = {"keep": "kept", "discard": "discarded"}
 
 
@@ -80,6 +82,19 @@ class SplitRow:
     name: str
     rows: int
     use: str
+
+
+@dataclass(frozen=True)
+class CurveRow:
+    """One epoch over the seeds that reached it: claims."""
+
+    epoch: int
+    seeds: int
+    median: float
+    low: float
+    high: float
+    held_out: float | None
+    """Median loss on rows kept back to stop early; None where no seed kept any."""
 
 
 def iteration_row(one: Iteration, leads: bool = False) -> IterationRow:
@@ -175,6 +190,28 @@ def claimed(envelope: Envelope | None) -> tuple[WorkerReport, ...]:
     """What the candidate's training workers told, one report per seed that left one: claims."""
     seeds: Sequence[SeedResult] = envelope.seeds if envelope else ()
     return tuple(seed.train_claims for seed in seeds if seed.train_claims is not None)
+
+
+def learning_curve(reports: Sequence[WorkerReport]) -> tuple[CurveRow, ...]:
+    """A few epochs of what training workers told, evenly spread, the first and the last among them: claims."""
+    train = [_by_epoch(one.train_loss, one.epochs) for one in reports if one.train_loss]
+    held_out = [_by_epoch(one.held_out_loss, one.epochs) for one in reports if one.held_out_loss]
+    known = sorted({epoch for curve in train for epoch in curve})
+    rows = min(len(known), _CURVE_ROWS)
+    shown = (known[round(k * (len(known) - 1) / max(rows - 1, 1))] for k in range(rows))
+    return tuple(_curve_row(epoch, train, held_out) for epoch in shown)
+
+
+def _by_epoch(losses: Sequence[float], epochs: int) -> dict[int, float]:
+    """Epoch, from 1, -> loss. A long curve was thinned evenly before it was told."""
+    stretch = (max(epochs, len(losses)) - 1) / max(len(losses) - 1, 1)
+    return {1 + round(place * stretch): loss for place, loss in enumerate(losses)}
+
+
+def _curve_row(epoch: int, train: Sequence[dict[int, float]], held_out: Sequence[dict[int, float]]) -> CurveRow:
+    there = [curve[epoch] for curve in train if epoch in curve]
+    beside = [curve[epoch] for curve in held_out if epoch in curve]
+    return CurveRow(epoch, len(there), median(there), min(there), max(there), median(beside) if beside else None)
 
 
 def recipe(one: Iteration) -> dict[str, object]:
