@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from fumehood import report
-from fumehood.records import Mistake, Run
+from fumehood.records import Mistake, Run, SealedBaseline
 from fumehood.report import fit, methods
 from fumehood.report.conclusion import conclusion, public_labels, shrinkage
+from fumehood.scoring import bootstrap, probability
 from fumehood.text import plain
 from fumehood_shared import caps
 from fumehood_shared.messages import TrainSlice
@@ -354,6 +355,64 @@ def test_comparisons_with_the_incumbent_are_shown_and_claimed_only_after_correct
     assert "| 4 | 0.0690 | [0.0440, 0.0940] | 0.0100 | 7.4 | 0.0004 | 0.0036 | yes |" in shown
     assert "| 6 | 0.0080 | [-0.0170, 0.0330] | 0.0100 | 7.4 | 0.0200 | 0.1800 | no |" in shown
     assert "Welch, 1947" in shown
+
+
+def one_iteration_run():
+    """Nothing was compared with an incumbent, and the winner with a baseline."""
+    run = factories.good_run()
+    plain = factories.rate_interval(0.9).model_copy(update={"method": "examples only (one seed), score"})
+    score = run.final.score
+    alone = score.primary.model_copy(update={"interval": plain})
+    score = score.model_copy(update={"metrics": {**score.metrics, score.metric: alone}})
+    best = SealedBaseline(
+        name="forest", label="a forest", score=score, comparison=factories.comparison(0.02, 0.01, 0.01)
+    )
+    final = run.final.model_copy(update={"iteration": 1})
+    changes = {"iterations": run.iterations[:1], "incumbent": 1, "final": final, "baseline_final": best}
+    return run.model_copy(update=changes)
+
+
+def test_the_comparison_with_a_baseline_is_described_where_there_is_no_other(tmp_path):
+    run = one_iteration_run()
+    named = {method.name: method.description for method in methods.intervals(run)}
+    assert "Welch, 1947" in named["paired comparison, seeds and examples (95%)"][0]
+    assert "there was one seed" in named["examples only (one seed), score (95%)"][0]
+    paths = report.write(run, tmp_path)
+    assert "Welch, 1947" in paths.statistical_analysis.read_text()
+    assert "Welch, 1947" in paths.html.read_text()
+    bare = run.model_copy(update={"baseline_final": None})
+    assert not any(method.name.startswith("paired") for method in methods.intervals(bare))
+
+
+def test_the_parameters_of_the_methods_are_told(tmp_path):
+    paths = report.write(one_iteration_run(), tmp_path)
+    for page in (paths.statistical_analysis.read_text(), paths.html.read_text()):
+        assert f"{bootstrap.DRAWS:,} draws from NumPy" in page
+        assert f"seed {bootstrap.SEED} for every score" in page
+        assert f"{probability.CALIBRATION_BINS} bins of equal width" in page
+        assert "one-sided at level 0.95: no candidate was judged before it had all its seeds." in page
+    assert methods.parameters(factories.failing_run()) == ()
+    (racing,) = methods.parameters(without_bootstrap(factories.regression_run()))
+    assert racing.startswith("Racing")
+
+
+def without_bootstrap(run):
+    def bare(score):
+        metrics = {n: one.model_copy(update={"shown_beside": ()}) for n, one in score.metrics.items()}
+        return score.model_copy(update={"metrics": metrics})
+
+    history = tuple(one.model_copy(update={"score": bare(one.score)}) for one in run.iterations)
+    final = run.final.model_copy(update={"score": bare(run.final.score)})
+    return run.model_copy(update={"iterations": history, "final": final})
+
+
+def test_racing_is_told_with_how_many_seeds_it_took():
+    run = factories.good_run()
+    first, second, *rest = run.iterations
+    staged = first.model_copy(update={"envelope": first.envelope.model_copy(update={"stages": (2, 1), "planned": 3})})
+    short = second.envelope.model_copy(update={"stages": (2,), "planned": 3, "seeds": second.envelope.seeds[:2]})
+    run = run.model_copy(update={"iterations": (staged, second.model_copy(update={"envelope": short}), *rest)})
+    assert "2 of 6 candidates judged after 2 of 3 seeds, 1 given up." in methods.parameters(run)[-1]
 
 
 def test_finalists_are_shown_with_what_fresh_seeds_gave_and_the_noise_that_they_measured(tmp_path):

@@ -99,6 +99,36 @@ def folds(run: Run) -> tuple[str, ...]:
     )
 
 
+def parameters(run: Run) -> tuple[str, ...]:
+    """The numbers that the methods of ``run`` were used with, a sentence for each; empty where nothing was scored."""
+    # With numpy: loaded when there is a report to write.
+    from fumehood.scoring import bootstrap, probability, racing
+
+    found = list(scores(run))
+    used = []
+    if any("bootstrap" in other.method for one in found for s in one.metrics.values() for other in s.shown_beside):
+        generator = f"NumPy's default generator, begun anew with seed {bootstrap.SEED} for every score"
+        used.append(f"Bootstrap: {bootstrap.DRAWS:,} draws from {generator}.")
+    if any(one.calibration or "calibration_error" in one.metrics for one in found):
+        bins = f"{probability.CALIBRATION_BINS} bins of equal width, from 0 to 1"
+        used.append(f"Calibration error and table: {bins}; the table leaves out those without predictions.")
+    return (*used, _racing(run, racing.LEVEL)) if found else ()
+
+
+def _racing(run: Run, level: float) -> str:
+    told = f"Racing, one-sided at level {level:g}"
+    raced = [one.envelope for one in run.iterations if len(one.envelope.stages) > 1 or one.envelope.given_up]
+    if not raced:
+        return f"{told}: no candidate was judged before it had all its seeds."
+    first = " or ".join(f"{n}" for n in sorted({one.stages[0] for one in raced if one.stages})) or "some"
+    candidates = words.counted(len(run.iterations), "candidate")
+    given_up = sum(one.given_up for one in raced)
+    return (
+        f"{told}: {len(raced)} of {candidates} judged after {first} of {run.settings.num_seeds} seeds, {given_up} "
+        "given up. The spread over seeds is pooled over the candidates that led before."
+    )
+
+
 def describe(name: str) -> tuple[str, ...]:
     """What an interval's ``method`` means, in a few sentences; empty where nothing is known of it."""
     source = next((text for start, text in _SOURCES.items() if name.startswith(start)), "")
@@ -118,5 +148,9 @@ def _all_intervals(run: Run) -> list[Interval]:
     claimed = [s.interval for s in summaries if s.interval is not None]
     binned = [one.interval for score in scores(run) for one in score.calibration]
     compared = [one.decision.comparison.interval for one in run.iterations if one.decision.comparison]
+    if run.baseline_final is not None:
+        compared.append(run.baseline_final.comparison.interval)
+    plain = [one.score.primary.interval for one in (run.baselines.results if run.baselines else ()) if one.score]
+    compared += [*plain, *([run.baseline_final.score.primary.interval] if run.baseline_final else [])]
     beside = [other for s in summaries for other in s.shown_beside]
     return [*claimed, *binned, *(found for found in compared if found is not None), *beside]

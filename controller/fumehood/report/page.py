@@ -61,6 +61,7 @@ def context(run: Run) -> dict[str, Any]:
         "splits": tables.splits(run),
         "stopped": words.STOPPED.get(run.stopped_because, "") if run.stopped_because else "",
         "methods": methods.intervals(run),
+        "parameters": methods.parameters(run),
         "folds": methods.folds(run),
         "commands": _commands(run),
         "patterns": patterns.patterns(run),

@@ -28,8 +28,9 @@ from fumehood.scoring.measured import Floats, Measured
 from fumehood.scoring.metrics import Metric
 
 DRAWS = 2000
+SEED = 20_240_229
+"""Of the generator, which is begun anew for every score."""
 _CHUNK = 64
-_SEED = 20_240_229
 _KEPT_BYTES = 32 * 1024 * 1024
 """Draws that are kept for the next call: those of 16,000 examples. Larger ones are drawn again every time."""
 
@@ -112,7 +113,7 @@ def _last(n: int, draws: int) -> tuple[tuple[Counts, ...], Mapping[str, Any]]:
 
 def _drawn(n: int, draws: int) -> tuple[Iterable[Counts], np.random.Generator]:
     """How often each example was drawn, in chunks of draws; once they are read, the generator to go on with."""
-    rng = np.random.default_rng(_SEED)
+    rng = np.random.default_rng(SEED)
     return (_counts(rng, n, min(_CHUNK, draws - k)) for k in range(0, draws, _CHUNK)), rng
 
 
