@@ -46,7 +46,8 @@ class QuickEvalConfig(Record):
     subset_size: Annotated[int, Field(ge=caps.SMALLEST_SUBSET)] | None = None
     """Rows, each class in its proportion; None is all of them."""
     epochs: Annotated[int, Field(ge=1)] | None = None
-    """This and the two below win over every candidate's own."""
+    """This and the two below win over every candidate's RECIPE. A candidate that brings its own ``train`` is told them
+    and may do otherwise, which reports say."""
     batch_size: Annotated[int, Field(ge=1)] | None = None
     learning_rate: Annotated[float, Field(gt=0)] | None = None
     random_seed: Annotated[int, Field(ge=0, le=2**31)] = 0

@@ -5,11 +5,12 @@ array of another size than announced) raises. The report is the candidate's own 
 does not watch the clock from outside, capture output or end processes: the supervisor does.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 from time import monotonic
+from types import MappingProxyType
 from typing import Any, Final
 
 import torch
@@ -60,6 +61,8 @@ class TrainingContext:
     num_outputs: int
     deadline_s: float
     """Seconds left when ``train`` is called; at their end the whole room is gone, and what was not returned with it."""
+    overrides: Mapping[str, Any]
+    """Recipe fields that the user asked for, read-only. Whether ``train`` keeps to them is its own affair."""
 
 
 @dataclass
@@ -259,7 +262,14 @@ def _trained(
     seed = request.seeds[story.index].seed
     deadline = Deadline(story.started, request.deadline_s)
     if candidate.train is not None:
-        context = TrainingContext(seed, torch.device(request.device), request.num_outputs, max(deadline.left(), 0.0))
+        asked = {name: tuple(value) if isinstance(value, list) else value for name, value in request.overrides.items()}
+        context = TrainingContext(
+            seed=seed,
+            device=torch.device(request.device),
+            num_outputs=request.num_outputs,
+            deadline_s=max(deadline.left(), 0.0),
+            overrides=MappingProxyType(asked),
+        )
         return _returned(candidate, model, candidate.train(model, data, context))
     if story.recipe is None:
         raise CandidateFailed(FailureKind.INTERFACE, "the candidate removed its train function while it was running")

@@ -442,7 +442,7 @@ class TrainRequest(JobBase):
     inputs: ArraySpec
     targets: ArraySpec
     overrides: dict[str, int | float | bool | str | list[str]] = {}
-    """Recipe fields that the user set explicitly; they win over the candidate's RECIPE."""
+    """Recipe fields that the user set explicitly; they win over the candidate's RECIPE. Its own ``train`` is told."""
 
 
 class PredictRequest(JobBase):

@@ -415,6 +415,23 @@ def test_racing_is_told_with_how_many_seeds_it_took():
     assert "2 of 6 candidates judged after 2 of 3 seeds, 1 given up." in methods.parameters(run)[-1]
 
 
+def test_settings_that_a_candidates_own_trainer_may_have_ignored_are_named_everywhere(tmp_path):
+    run = with_claims(factories.good_run(), own_train=True)
+    said = "own train: the asked settings (epochs) were not enforced"
+    paths = report.write(run, tmp_path / "a")
+    for path in (paths.statistical_analysis, paths.research_summary, paths.html):
+        assert plain_text(path).count(said) == 1, path.name
+    analysis = paths.statistical_analysis.read_text()
+    assert "Claim: own train" in analysis.split("### Iteration 4")[1].split("### Iteration 5")[0]
+    unasked = run.model_copy(update={"settings": factories.settings(overrides={})})
+    for number, other in enumerate((unasked, factories.good_run())):
+        assert "own train" not in report.write(other, tmp_path / f"{number}").statistical_analysis.read_text()
+
+
+def plain_text(path):
+    return path.read_text().replace("\\", "")
+
+
 def test_finalists_are_shown_with_what_fresh_seeds_gave_and_the_noise_that_they_measured(tmp_path):
     run = factories.settled_run()
     written = report.write(run, tmp_path)

@@ -198,6 +198,18 @@ def test_own_train_for_regression_works_in_own_units(tmp_path: Path) -> None:
     assert torch.equal(room.predictions(), torch.full((96, 1), 500.0))
 
 
+def test_own_train_is_told_the_settings_that_the_user_asked_for(tmp_path: Path) -> None:
+    source = LINEAR + (
+        "\nRECIPE = {'lr': 0.5}\n"
+        "\ndef train(model, data, context):\n"
+        "    assert dict(context.overrides) == {'epochs': 7, 'augment': ('noise',)}, context.overrides\n"
+        "    context.overrides['epochs'] = 1\n"
+    )
+    kind, message = failure(Room(tmp_path, blobs(), source).train(epochs=7, augment=["noise"]))
+    assert kind is FailureKind.CRASHED
+    assert "does not support item assignment" in message
+
+
 def test_own_train_and_predict_are_free_in_what_forward_returns(tmp_path: Path) -> None:
     source = TIED.replace("return self.head(", "return 1, self.head(") + (
         "\ndef train(model, data, context):\n    return model\n"

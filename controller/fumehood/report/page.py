@@ -47,6 +47,7 @@ def context(run: Run) -> dict[str, Any]:
         "public_labels": conclusion.public_labels(run),
         "won": won,
         "won_claims": tables.claimed(won.envelope if won else None),
+        "unenforced": tables.unenforced(run),
         "won_curve": tables.learning_curve(tables.claimed(won.envelope if won else None)),
         "won_parameters": tables.parameters(won) if won else None,
         "recipe": tables.recipe(won) if won else {},

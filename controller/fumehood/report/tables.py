@@ -192,6 +192,14 @@ def claimed(envelope: Envelope | None) -> tuple[WorkerReport, ...]:
     return tuple(seed.train_claims for seed in seeds if seed.train_claims is not None)
 
 
+def unenforced(run: Run) -> dict[int, str]:
+    """Iteration's number -> which of the user's settings its own trainer may have ignored. Who trained is a claim."""
+    asked = ", ".join(words.label(name) for name in run.settings.overrides)
+    said = f"own train: the asked settings ({asked}) were not enforced"
+    own = [one.number for one in run.iterations if any(told.own_train for told in claimed(one.envelope))]
+    return dict.fromkeys(own, said) if asked else {}
+
+
 def learning_curve(reports: Sequence[WorkerReport]) -> tuple[CurveRow, ...]:
     """A few epochs of what training workers told, evenly spread, the first and the last among them: claims."""
     train = [_by_epoch(one.train_loss, one.epochs) for one in reports if one.train_loss]
