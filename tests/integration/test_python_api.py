@@ -53,6 +53,9 @@ def test_a_configuration_decides_what_is_trained_and_measured(tmp_path, monkeypa
     assert run.dataset.facts.rows == 300
     recipes = [seed.train_claims.recipe for seed in run.iterations[0].envelope.seeds]
     assert [(one.epochs, one.batch_size, one.lr) for one in recipes] == [(2, 50, 0.002)] * 2
+    slices = [seed.train_claims.train_slice for seed in run.iterations[0].envelope.seeds]
+    assert [one.rows for one in slices] == [run.dataset.rows("train")] * 2
+    assert all(0 < one.accuracy <= 1 for one in slices)
     assert [seed.seed for seed in run.iterations[0].envelope.seeds] == [12, 13]
     assert (run.final.score.confusion, run.final.score.primary.interval.level) == ((), 0.8)
     assert json.dumps(found)
