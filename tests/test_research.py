@@ -7,6 +7,7 @@ import unicodedata
 from pathlib import Path
 from typing import ClassVar
 
+import numpy as np
 import pytest
 
 import hostile
@@ -14,7 +15,7 @@ from fakes.rooms import CLASSES, FACTS, ROWS, Killed, Rooms, begin, go, labels
 from fumehood import interruption
 from fumehood.audit import audit
 from fumehood.cli import interrupt
-from fumehood.errors import BudgetError, EngineError, LlmError, UnusableAnswerError, UsageError
+from fumehood.errors import BudgetError, DataError, EngineError, LlmError, UnusableAnswerError, UsageError
 from fumehood.executors import Job
 from fumehood.executors.local import predictions_file
 from fumehood.journal import read
@@ -242,6 +243,28 @@ def test_failures_are_data_and_the_search_goes_on(tmp_path, targets):
     run = go(begin(tmp_path / "run", targets), Rooms(targets, fail=(1, 3)))
     assert [i.score is None for i in run.iterations] == [True, False, True, False]
     assert run.incumbent == 4
+
+
+@pytest.mark.parametrize("split", ["validation", "test"])
+def test_a_metric_that_a_split_does_not_define_ends_the_run_before_a_candidate_is_tried(tmp_path, targets, split):
+    rooms, without = Rooms(targets), np.where(targets == 2, 0, targets)
+    directory = begin(tmp_path / "run", targets, metric="roc_auc", others={split: without})
+    for _ in range(2):  # a resumed run meets it too, and just as early
+        with pytest.raises(DataError) as caught:
+            go(directory, rooms)
+    assert caught.value.what == f"roc_auc is not defined on the {split} rows: no example of class 'c'."
+    assert "another metric (accuracy, " in caught.value.hint
+    assert "another split" in caught.value.hint
+    assert caught.value.exit_code == 2
+    assert (rooms.evaluated, rooms.tested) == ([], 0)
+    assert {"proposed", "seal_opened"}.isdisjoint(entry.kind for entry in read(directory.journal))
+
+
+def test_a_metric_that_every_split_defines_may_miss_a_class_elsewhere(tmp_path, targets):
+    """Accuracy asks for no example of every class, and a run for it goes on as ever."""
+    rooms, without = Rooms(targets), np.where(targets == 2, 0, targets)
+    run = go(begin(tmp_path / "run", targets, others={"test": without}), rooms)
+    assert (run.final.score.metric, rooms.tested) == ("accuracy", 1)
 
 
 def test_nothing_is_measured_where_nothing_survived(tmp_path, targets):

@@ -160,6 +160,7 @@ class Check:
         wanted = _goal(self.asked, dataset.task)
         self._note(dataset=dataset, prepared=facts, goal=wanted)
         laboratory = Laboratory(host, sealed, sealed / "scratch", dataset, self._design(host, wanted), self.progress)
+        laboratory.expect_defined("test" if asked.final else "validation")
         envelope = self._evaluate(laboratory, pools)
         self._note(envelope=envelope)
         self._expect_in_budget(envelope)

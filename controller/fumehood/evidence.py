@@ -19,7 +19,7 @@ from fumehood.scoring.baseline import Baseline
 from fumehood.scoring.comparison import compare
 from fumehood.scoring.noise import SeedSpread
 from fumehood.scoring.racing import clearly_worse
-from fumehood.scoring.score import score
+from fumehood.scoring.score import expect_defined, score
 from fumehood_shared import paths
 from fumehood_shared.messages import Task
 
@@ -51,6 +51,17 @@ class Evidence:
         """All arrays are those that the journal speaks of. Raises UsageError for the first that is not."""
         for name, digest in self.dataset.digests.items():
             check_unchanged(self.folder / paths.array_file(name), digest)
+
+    def expect_defined(self, metric: str, *splits: Split) -> None:
+        """``metric`` can be measured on the rows of ``splits``, whatever is predicted for them. Nothing is measured.
+
+        Raises DataError with the reason where it cannot, and UsageError where labels are missing or changed.
+        """
+        for split in splits:
+            name = f"{split}_targets"
+            check_unchanged(self.folder / paths.array_file(name), self.dataset.digests.get(name))
+            task, names = self.dataset.task, self.dataset.target.classes
+            expect_defined(metric, self._targets(split), task=task, split=split, class_names=names)
 
     def score(self, tried: Tried, split: Split, design: Design) -> Score:
         """Measure one candidate. Raises UsageError if a file of its predictions is missing or changed."""

@@ -39,6 +39,7 @@ class Research:
         settings = self.recorder.run.settings
         with warm_rooms(self.host, settings.parallel, settings.splits) as pool:
             self.prepare()
+            self.expect_defined()
             finals = self.finals
             with self.laboratory.executor(pool) as executor, finals.fitting() as baselines:
                 self.search.run(executor)
@@ -86,6 +87,13 @@ class Research:
             room=facts,
             order_key_digest=seal.file_digest(sealed / seal.KEY),
         )
+
+    def expect_defined(self) -> None:
+        """The goal's metric can be measured where the run will need it, or a DataError says why not.
+
+        Before any candidate is tried: found out after the search, it would have cost the search and the seal's opening.
+        """
+        self.laboratory.expect_defined("validation", "test")
 
     def finish(self) -> None:
         """Put the winner where users look for it, and write the reports."""

@@ -177,17 +177,24 @@ class DyingRecorder(Recorder):
 
 
 def begin(
-    path: Path, targets: np.ndarray, target: float | None = 0.99, key: SigningKey | None = None, **settings: Any
+    path: Path,
+    targets: np.ndarray,
+    target: float | None = 0.99,
+    key: SigningKey | None = None,
+    *,
+    metric: str = "accuracy",
+    others: Mapping[str, np.ndarray] | None = None,
+    **settings: Any,
 ) -> RunDirectory:
-    """A run whose data are prepared."""
+    """A run whose data are prepared; ``others``: targets of splits that are not as ``targets`` says."""
     directory = RunDirectory.create(path)
-    draft = parse("classify", data="digits", metric="accuracy", target=target)
+    draft = parse("classify", data="digits", metric=metric, target=target)
     goal = complete(draft, Task.CLASSIFICATION)
     usual: dict[str, Any] = {"max_iterations": 4, "num_seeds": 2, "seed": 0, "split_seed": 0, "planner": "search"}
     asked = RunSettings(name="test", goal=goal, data="digits", policy="standard", **(usual | settings))
     with recorder.begin(directory, asked, policy.load("standard"), session.versions(), key) as record:
         record.note("image", sandbox=IMAGE, prepare=IMAGE)
-        dataset = _sealed(directory, targets)
+        dataset = _sealed(directory, dict.fromkeys(("train", "validation", "test"), targets) | dict(others or {}))
         digest = seal.file_digest(directory.sealed / seal.KEY)
         record.note("data_prepared", dataset=dataset, goal=goal, room=facts("prepare"), order_key_digest=digest)
     return directory
@@ -210,6 +217,7 @@ def go(
         rooms.open()
         planner, experience = planner or SearchPlanner(seed=0), experience or NoExperience()
         research = Research(record, None, planner, TemplateAuthor(), experience, SilentProgress())
+        research.expect_defined()
         with research.finals.fitting() if baselines else nullcontext() as fitting:
             research.search.run(rooms)
             research.finals.run(rooms, fitting)
@@ -217,11 +225,11 @@ def go(
         return record.run
 
 
-def _sealed(directory: RunDirectory, targets: np.ndarray) -> Dataset:
+def _sealed(directory: RunDirectory, targets: Mapping[str, np.ndarray]) -> Dataset:
     (directory.sealed / seal.KEY).write_bytes(os.urandom(32))
     arrays, digests = {}, {}
-    for split in ("train", "validation", "test"):
-        for name, array in ((f"{split}_inputs", np.zeros((ROWS, 1, 8, 8), "<f4")), (f"{split}_targets", targets)):
+    for split, answers in targets.items():
+        for name, array in ((f"{split}_inputs", np.zeros((ROWS, 1, 8, 8), "<f4")), (f"{split}_targets", answers)):
             path = directory.sealed / paths.array_file(name)
             array.tofile(path)
             arrays[name] = ArraySpec(dtype="int64" if array.dtype == np.int64 else "float32", shape=array.shape)

@@ -127,7 +127,7 @@ def test_metrics_that_need_every_class_are_left_out_and_named_where_one_is_absen
 
 def test_a_goal_metric_that_the_split_does_not_define_is_an_error_that_says_why():
     targets = np.array([0, 1] * 20)
-    with pytest.raises(DataError, match="no example of class 'class 2'") as caught:
+    with pytest.raises(DataError, match="not defined on the validation rows: no example of class 'class 2'") as caught:
         classified(seeds_of(targets, 3, 2), targets, 3, "roc_auc")
     assert "accuracy" in caught.value.hint
     with pytest.raises(DataError, match="same in every row"):
@@ -151,7 +151,7 @@ def test_predictions_that_are_not_finite_are_our_bug_and_crash(targets):
 
 
 def test_no_rows_is_a_data_error():
-    with pytest.raises(DataError, match="no rows"):
+    with pytest.raises(DataError, match="no validation rows"):
         classified([np.zeros((0, 2), np.float32)], np.zeros(0, int), 2, train=np.array([0, 1]))
 
 

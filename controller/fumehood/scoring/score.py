@@ -45,7 +45,7 @@ def score(
     Raises UsageError for a metric of another task, DataError for one that the split does not define, InternalError
     for arrays that do not fit together (rooms' output is checked before it comes here).
     """
-    goal = _checked(metric, targets, task, class_names)
+    goal = expect_defined(metric, targets, task=task, split=split, class_names=class_names)
     outputs = seeds.outputs(predictions, targets, baseline, seeds.columns(targets, task, class_names))
     measured = [seeds.measure(o, targets, task) for o in outputs]
     distinct = seeds.distinct(predictions)
@@ -78,17 +78,29 @@ def undefined(targets: NDArray[np.generic], task: Task, class_names: Sequence[st
     return dict.fromkeys(("r2", "spearman"), "a target is the same in every row") if constant else {}
 
 
-def _checked(name: str, targets: NDArray[np.generic], task: Task, class_names: Sequence[str]) -> Metric:
+def expect_defined(
+    name: str,
+    targets: NDArray[np.generic],
+    *,
+    task: Task,
+    split: Literal["validation", "test"],
+    class_names: Sequence[str],
+) -> Metric:
+    """The metric ``name``, which these rows define whatever is predicted for them; arguments as of ``score``.
+
+    Raises UsageError for a metric of another task, DataError for one that the split does not define.
+    """
     metric = METRICS.get(name)
     fitting = [m.name for m in METRICS.values() if m.task is task]
     if metric is None or metric.task is not task:
         raise UsageError(f"{name!r} is no metric for {task.value}.", f"Choose one of: {', '.join(fitting)}.")
     if len(targets) == 0:
-        raise DataError("There are no rows to score on.", "Use more data, or a larger share for this split.")
+        raise DataError(f"There are no {split} rows to score on.", "Use more data, or a larger share for this split.")
     reasons = undefined(targets, task, class_names)
     if name in reasons:
-        hint = f"Choose another metric ({', '.join(n for n in fitting if n not in reasons)}), or use more data."
-        raise DataError(f"{name} is not defined on this split: {reasons[name]}.", hint)
+        others = ", ".join(n for n in fitting if n not in reasons)
+        hint = f"Start again with another metric ({others}), with another split, or with more data."
+        raise DataError(f"{name} is not defined on the {split} rows: {reasons[name]}.", hint)
     return metric
 
 
