@@ -323,6 +323,22 @@ def test_arrays_that_cannot_be_used_are_refused(room, arrays, message):
     assert message in npz(room, **arrays).refusal(NpzSource()).message
 
 
+@pytest.mark.parametrize("shape", [(1, 1), (1, 1, 1), (3, 1, 1)], ids=str)
+def test_images_of_a_single_pixel_in_an_array_are_refused_as_those_of_a_folder_are(room, shape):
+    pixels = np.random.RandomState(0).rand(N, *shape)
+    refusal = npz(room, x=pixels, y=np.arange(N) % 2).refusal(NpzSource())
+    assert refusal.kind is RefusalKind.BAD_IMAGES
+    assert "Images in 'x' are of a single pixel" in refusal.message
+    assert "rows x columns" in refusal.message
+
+
+@pytest.mark.parametrize("shape", [(1, 2), (2, 1), (1, 2, 1)], ids=str)
+def test_images_of_two_pixels_in_an_array_are_images(room, shape):
+    reply = npz(room, x=np.random.RandomState(0).rand(N, *shape), y=np.arange(N) % 2).load(NpzSource()).reply
+    assert reply.input_kind is InputKind.IMAGE
+    assert sorted(reply.input_shape) == [1, 1, 2]
+
+
 def test_what_is_not_npz_is_refused(room):
     assert "not an .npz file" in room.put(b"x,y\n1,2\n", "data.npz").refusal(NpzSource()).message
     single = io.BytesIO()

@@ -126,6 +126,11 @@ def _images(array: Array, name: str) -> tuple[Images, tuple[str, ...]]:
     elif array.shape[1] not in _CHANNELS and array.shape[3] in _CHANNELS:
         array = np.moveaxis(array, 3, 1)
         notes = (f"Images in {shown(name)} have their channels last, and were turned round.",)
+    if array.shape[2:] == (1, 1):
+        raise Refused(
+            RefusalKind.BAD_IMAGES,
+            f"Images in {shown(name)} are of a single pixel. Save their values as a table: an array of rows x columns.",
+        )
     pixels = np.ascontiguousarray(array, dtype=np.float32)
     if not np.isfinite(pixels).all():
         raise Refused(RefusalKind.WRONG_COLUMNS, f"Images in {shown(name)} have pixels that are NaN or infinite.")
