@@ -260,11 +260,22 @@ def test_a_metric_that_a_split_does_not_define_ends_the_run_before_a_candidate_i
     assert {"proposed", "seal_opened"}.isdisjoint(entry.kind for entry in read(directory.journal))
 
 
+def test_a_tracked_metric_of_another_task_ends_the_run_before_a_candidate_is_tried(tmp_path, targets):
+    rooms = Rooms(targets)
+    directory = begin(tmp_path / "run", targets, metrics=("f1_macro", "rmse"))
+    with pytest.raises(UsageError, match="rmse cannot be measured: the data set is for classification") as caught:
+        go(directory, rooms)
+    assert "f1_macro" in caught.value.hint
+    assert (rooms.evaluated, rooms.tested) == ([], 0)
+
+
 def test_a_metric_that_every_split_defines_may_miss_a_class_elsewhere(tmp_path, targets):
     """Accuracy asks for no example of every class, and a run for it goes on as ever."""
     rooms, without = Rooms(targets), np.where(targets == 2, 0, targets)
     run = go(begin(tmp_path / "run", targets, others={"test": without}), rooms)
     assert (run.final.score.metric, rooms.tested) == ("accuracy", 1)
+    assert run.final.score.undefined["roc_auc"] == "no example of class 'c'"
+    assert run.iterations[0].score.undefined == {}
 
 
 def test_nothing_is_measured_where_nothing_survived(tmp_path, targets):

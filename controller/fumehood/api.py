@@ -55,7 +55,7 @@ class QuickEvalConfig(Record):
     target_accuracy: float | None = None
     """Target of the goal's metric; 0.95 and 95 are the same accuracy."""
     metrics_to_track: tuple[str, ...] | None = None
-    """Metrics measured beside the goal's, by name or alias; None is all that the task has."""
+    """Metrics measured beside the goal's, by name or alias, all of the data set's task; None is all that it has."""
     enable_confusion_matrix: bool = True
     """With it come rates class by class, mistakes and calibration."""
     confidence_level: Annotated[float, Field(ge=0.5, lt=1)] = 0.95
@@ -155,9 +155,10 @@ class AgentOrchestrator:
     ) -> dict[str, Any]:
         """Research from ``goal`` to the sealed measurement, in the new directory ``workdir`` (``run_TIMESTAMP`` here).
 
-        ``goal_achieved`` (None without a target), ``final_eval`` (mean of every metric by name, with ``interval``,
-        ``n_seeds`` and ``split``; None where no candidate survived), ``iterations``, ``memory_insights`` (what the run
-        found out, as dicts; empty without memory), ``run_dir``.
+        ``goal_achieved`` (None without a target), ``final_eval`` (mean of every metric by name, with ``undefined``
+        (metrics that the test rows do not define, each with the reason), ``interval``, ``n_seeds`` and ``split``; None
+        where no candidate survived), ``iterations``, ``memory_insights`` (what the run found out, as dicts; empty
+        without memory), ``run_dir``.
         """
         config = self._config
         tracked = config.metrics_to_track
@@ -245,6 +246,7 @@ def _final(run: Run) -> Mapping[str, Any] | None:
     interval = score.primary.interval
     return {
         **{name: summary.mean for name, summary in score.metrics.items()},
+        "undefined": score.undefined,
         "metric": score.metric,
         "interval": None if interval is None else [interval.low, interval.high],
         "n_seeds": score.n_seeds,

@@ -17,6 +17,7 @@ from fumehood.executors.local import predictions_file
 from fumehood.records import Comparison, Dataset, Design, Envelope, Score
 from fumehood.scoring.baseline import Baseline
 from fumehood.scoring.comparison import compare
+from fumehood.scoring.metrics import for_task
 from fumehood.scoring.noise import SeedSpread
 from fumehood.scoring.racing import clearly_worse
 from fumehood.scoring.score import expect_defined, score
@@ -52,16 +53,19 @@ class Evidence:
         for name, digest in self.dataset.digests.items():
             check_unchanged(self.folder / paths.array_file(name), digest)
 
-    def expect_defined(self, metric: str, *splits: Split) -> None:
-        """``metric`` can be measured on the rows of ``splits``, whatever is predicted for them. Nothing is measured.
+    def expect_defined(self, design: Design, *splits: Split) -> None:
+        """What ``design`` measures can be measured on the rows of ``splits``; nothing is measured.
 
-        Raises DataError with the reason where it cannot, and UsageError where labels are missing or changed.
+        Raises UsageError for a metric of another task, DataError with the reason where the goal's is not defined
+        whatever is predicted, and UsageError where labels are missing or changed.
         """
+        for metric in design.metrics or ():
+            for_task(metric, self.dataset.task)
         for split in splits:
             name = f"{split}_targets"
             check_unchanged(self.folder / paths.array_file(name), self.dataset.digests.get(name))
             task, names = self.dataset.task, self.dataset.target.classes
-            expect_defined(metric, self._targets(split), task=task, split=split, class_names=names)
+            expect_defined(design.metric, self._targets(split), task=task, split=split, class_names=names)
 
     def score(self, tried: Tried, split: Split, design: Design) -> Score:
         """Measure one candidate. Raises UsageError if a file of its predictions is missing or changed."""

@@ -135,8 +135,8 @@ class Laboratory:
         return ledger.record_opening(self.dataset.digests["test_inputs"], run_id)
 
     def expect_defined(self, *splits: Split) -> None:
-        """The goal's metric can be measured on the rows of ``splits``; a DataError says why it cannot."""
-        Evidence(self.sealed, self.dataset).expect_defined(self.design.metric, *splits)
+        """What is to be measured can be measured on the rows of ``splits``. Raises as ``Evidence`` does."""
+        Evidence(self.sealed, self.dataset).expect_defined(self.design, *splits)
 
     def score(self, envelope: Envelope, predictions: Path, split: Split) -> Score:
         """Measure predictions that lie in the folder ``predictions`` against the labels of ``split``."""

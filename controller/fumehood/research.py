@@ -89,7 +89,7 @@ class Research:
         )
 
     def expect_defined(self) -> None:
-        """The goal's metric can be measured where the run will need it, or a DataError says why not.
+        """The metrics can be measured where the run will need them, or a UsageError says why not.
 
         Before any candidate is tried: found out after the search, it would have cost the search and the seal's opening.
         """

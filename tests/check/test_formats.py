@@ -16,6 +16,7 @@ from fumehood.verdicts import FormatName, format_named
 from fumehood.verdicts.checked import EXIT_CODES, Checked, CheckVerdict
 from fumehood.verdicts.sarif import RULES
 from fumehood_shared.messages import FailureKind
+from report import factories
 
 pytestmark = pytest.mark.unit
 
@@ -78,6 +79,13 @@ def test_json_keeps_facts_and_claims_apart() -> None:
         assert told in claims
         assert told not in facts
     assert document["facts"]["measured"]["baseline"] == 0.442
+
+
+def test_json_names_metrics_that_the_rows_do_not_define() -> None:
+    missing = {"roc_auc": "no example of class 'x'"}
+    score = factories.score(0.95, "validation").model_copy(update={"undefined": missing})
+    document = json.loads(written("json", examples.checked(score=score)))
+    assert document["facts"]["measured"]["undefined"] == missing
     assert document["facts"]["parameters"] == 17_859
     assert [room["role"] for room in document["facts"]["rooms"]] == ["prepare", "train", "predict"]
 

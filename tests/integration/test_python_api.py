@@ -49,7 +49,7 @@ def test_a_configuration_decides_what_is_trained_and_measured(tmp_path, monkeypa
     )
     run = fold(read(tmp_path / "run" / "journal.jsonl")).run
     assert found["goal_achieved"] is None
-    assert set(found["final_eval"]) == {"accuracy", "log_loss", "metric", "interval", "n_seeds", "split"}
+    assert set(found["final_eval"]) == {"accuracy", "log_loss", "undefined", "metric", "interval", "n_seeds", "split"}
     assert run.dataset.facts.rows == 300
     recipes = [seed.train_claims.recipe for seed in run.iterations[0].envelope.seeds]
     assert [(one.epochs, one.batch_size, one.lr) for one in recipes] == [(2, 50, 0.002)] * 2

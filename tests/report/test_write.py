@@ -238,6 +238,16 @@ def test_the_analysis_gives_every_value_and_names_its_methods(tmp_path):
     assert analysis.count("### Iteration") == len(run.iterations)
 
 
+def test_a_metric_that_the_rows_do_not_define_has_a_row_that_says_why(tmp_path):
+    paths = report.write(factories.regression_run(), tmp_path)
+    why = "not defined on these rows: a target is the same in every row"
+    tested, on_validation = paths.statistical_analysis.read_text().split("on validation\n", 1)
+    row = f"| R2 | — | — | — | — | — | — | {why} |"
+    assert (row in tested, row in on_validation) == (True, False)
+    assert f'<td>R2</td><td colspan="5">{why}</td>' in paths.html.read_text()
+    assert json.loads(paths.final.read_text())["score"]["undefined"] == {"r2": "a target is the same in every row"}
+
+
 def test_many_classes_show_their_worst_mistakes_instead_of_a_matrix(tmp_path):
     run = factories.good_run()
     size = 30

@@ -122,6 +122,11 @@ def test_metrics_that_need_every_class_are_left_out_and_named_where_one_is_absen
     everything = {m.name for m in METRICS.values() if m.task is C}
     assert set(missing) == {"roc_auc", "average_precision"} == everything - set(found.metrics)
     assert "'c'" in missing["roc_auc"]
+    assert found.undefined == dict.fromkeys(missing, "no example of class 'class 2'")
+    assert classified(seeds_of(targets, 3, 2), targets, 3, tracked=["roc_auc"]).undefined.keys() == {"roc_auc"}
+    assert classified(seeds_of(targets, 3, 2), targets, 3, tracked=["brier"]).undefined == {}
+    constant = regressed([np.ones((5, 1), np.float32)], np.ones(5), "mae")
+    assert (set(constant.metrics), set(constant.undefined)) == ({"rmse", "mae"}, {"r2", "spearman"})
     assert found.classes[2].support == 0
 
 
@@ -137,6 +142,10 @@ def test_a_goal_metric_that_the_split_does_not_define_is_an_error_that_says_why(
 def test_a_metric_of_another_task_is_refused(targets):
     with pytest.raises(UsageError, match="rmse"):
         classified(seeds_of(targets, 4, 1), targets, 4, "rmse")
+    with pytest.raises(UsageError, match="r2 cannot be measured") as caught:
+        classified(seeds_of(targets, 4, 1), targets, 4, tracked=["f1_macro", "r2"])
+    assert "accuracy" in caught.value.hint
+    assert "rmse" not in caught.value.hint
 
 
 @pytest.mark.parametrize("shape", [(299, 4), (300, 3)])
@@ -261,7 +270,7 @@ def test_naming_metrics_and_parsing_goals_load_no_numerical_library():
 
 
 def test_metrics_that_are_not_tracked_are_left_out_and_the_goals_never_is(targets):
-    found = classified(seeds_of(targets, 4, 2), targets, 4, tracked=["roc_auc", "r2"])
+    found = classified(seeds_of(targets, 4, 2), targets, 4, tracked=["roc_auc"])
     assert set(found.metrics) == {"accuracy", "roc_auc"}
     assert set(classified(seeds_of(targets, 4, 2), targets, 4, tracked=[]).metrics) == {"accuracy"}
 

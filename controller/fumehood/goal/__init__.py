@@ -13,7 +13,7 @@ from fumehood.goal import datasets, durations, parameters
 from fumehood.goal.aim import aim, in_units
 from fumehood.goal.words import Number, Span
 from fumehood.records import Goal, GoalDraft
-from fumehood.scoring.metrics import DEFAULTS, METRICS, find
+from fumehood.scoring.metrics import DEFAULTS, find, for_task
 from fumehood_shared.messages import Task
 
 MAX_CHARS = 10_000
@@ -47,10 +47,7 @@ def complete(draft: GoalDraft, task: Task) -> Goal:
 
     Raises UsageError for a metric of another task and for a target that the metric cannot take.
     """
-    metric = METRICS[draft.metric or DEFAULTS[task]]
-    if metric.task is not task:
-        fitting = ", ".join(m.name for m in METRICS.values() if m.task is task)
-        raise UsageError(f"{metric.name} cannot be measured: the data set is for {task.value}.", f"Use: {fitting}.")
+    metric = for_task(draft.metric or DEFAULTS[task], task)
     return Goal(
         text=draft.text,
         metric=metric.name,

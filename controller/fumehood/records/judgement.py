@@ -108,6 +108,9 @@ class Score(Record):
     metric: str
     """Name of the goal's metric; its summary is ``metrics[metric]``."""
     metrics: dict[str, MetricSummary]
+    undefined: dict[str, str] = Field(default={})
+    """Metrics that were to be measured and that the split does not define, each with the reason; empty, too, in
+    journals of versions that wrote none."""
     n_seeds: int
     failed_seeds: int
     """They scored as the baseline predictor."""

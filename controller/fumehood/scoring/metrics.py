@@ -100,6 +100,15 @@ DEFAULTS: Mapping[Task, str] = MappingProxyType({Task.CLASSIFICATION: "accuracy"
 """The metric of a goal that names none."""
 
 
+def for_task(name: str, task: Task) -> Metric:
+    """The metric called ``name``. Raises UsageError for one of another task, listing those of ``task``."""
+    metric = METRICS.get(name)
+    if metric is None or metric.task is not task:
+        fitting = ", ".join(m.name for m in METRICS.values() if m.task is task)
+        raise UsageError(f"{name} cannot be measured: the data set is for {task.value}.", f"Use: {fitting}.")
+    return metric
+
+
 def find(name: str) -> Metric:
     """The metric that ``name`` means: its own name or an alias, in any case. Raises UsageError listing the names."""
     wanted = " ".join(name.strip().lower().split())

@@ -1,8 +1,8 @@
 """From predictions and labels to a ``Score``: every metric the task has, with intervals. Pure.
 
 What always holds: one value per seed, failed seeds included, which score as the baseline predictor; the goal's metric
-is in the result or a ``DataError`` says why it cannot be; another metric that the split does not define is left out,
-and ``undefined`` names it and the reason.
+is in the result or a ``DataError`` says why it cannot be; another metric that the split does not define is in
+``Score.undefined`` with the reason.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,12 +11,12 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from fumehood.errors import DataError, UsageError
+from fumehood.errors import DataError
 from fumehood.records import Interval, MetricSummary, Score
 from fumehood.scoring import bootstrap, classes, intervals, probability, seeds
 from fumehood.scoring.baseline import Baseline
 from fumehood.scoring.measured import Floats, Ints, Measured
-from fumehood.scoring.metrics import METRICS, Metric
+from fumehood.scoring.metrics import METRICS, Metric, for_task
 from fumehood.scoring.seeds import Predictions
 from fumehood_shared.messages import Task
 
@@ -40,17 +40,19 @@ def score(
     ``predictions``: one entry per seed, N x C logits or N x T values, None where the seed failed. ``targets``: int N
     (classification; indices into ``class_names``) or float N x T or N. ``metric``: the goal's, a key of ``METRICS``;
     it alone gets other intervals beside its own: Satterthwaite's t, the percentile and the BCa bootstrap; none where
-    ``bootstrap_draws`` is 0. ``tracked``: other metrics that are wanted, those of another task left out; None is all.
+    ``bootstrap_draws`` is 0. ``tracked``: other metrics that are wanted; None is all that the task has.
     ``by_class``: whether to look at classes, mistakes and calibration.
-    Raises UsageError for a metric of another task, DataError for one that the split does not define, InternalError
-    for arrays that do not fit together (rooms' output is checked before it comes here).
+    Raises UsageError for a metric of another task, DataError for a goal's that the split does not define,
+    InternalError for arrays that do not fit together (rooms' output is checked before it comes here).
     """
     goal = expect_defined(metric, targets, task=task, split=split, class_names=class_names)
     outputs = seeds.outputs(predictions, targets, baseline, seeds.columns(targets, task, class_names))
     measured = [seeds.measure(o, targets, task) for o in outputs]
     distinct = seeds.distinct(predictions)
-    wanted = METRICS.keys() if tracked is None else {goal.name, *tracked}
-    names = [n for n in METRICS if n in wanted and all(n in m for m in measured)]
+    of_task = {m.name for m in METRICS.values() if m.task is task}
+    wanted = of_task if tracked is None else {goal.name, *(for_task(n, task).name for n in tracked)}
+    missing = {n: why for n, why in undefined(targets, task, class_names).items() if n in wanted}
+    names = [n for n in METRICS if n in wanted and n not in missing]
     has_classes = by_class and task is Task.CLASSIFICATION
     draws = dict.fromkeys([goal.name], bootstrap_draws)
     metrics = {n: _summary(METRICS[n], [m[n] for m in measured], distinct, level, draws.get(n, 0)) for n in names}
@@ -58,6 +60,7 @@ def score(
         split=split,
         metric=goal.name,
         metrics=metrics,
+        undefined=missing,
         n_seeds=len(predictions),
         failed_seeds=sum(p is None for p in predictions),
         n_examples=len(targets),
@@ -90,15 +93,12 @@ def expect_defined(
 
     Raises UsageError for a metric of another task, DataError for one that the split does not define.
     """
-    metric = METRICS.get(name)
-    fitting = [m.name for m in METRICS.values() if m.task is task]
-    if metric is None or metric.task is not task:
-        raise UsageError(f"{name!r} is no metric for {task.value}.", f"Choose one of: {', '.join(fitting)}.")
+    metric = for_task(name, task)
     if len(targets) == 0:
         raise DataError(f"There are no {split} rows to score on.", "Use more data, or a larger share for this split.")
     reasons = undefined(targets, task, class_names)
     if name in reasons:
-        others = ", ".join(n for n in fitting if n not in reasons)
+        others = ", ".join(m.name for m in METRICS.values() if m.task is task and m.name not in reasons)
         hint = f"Start again with another metric ({others}), with another split, or with more data."
         raise DataError(f"{name} is not defined on the {split} rows: {reasons[name]}.", hint)
     return metric

@@ -99,6 +99,7 @@ def _measured(score: Score) -> dict[str, Any]:
         "n_examples": score.n_examples,
         "failed_seeds": score.failed_seeds,
         "metrics": {name: summary.model_dump(mode="json") for name, summary in score.metrics.items()},
+        "undefined": score.undefined,
     }
 
 
