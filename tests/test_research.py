@@ -253,8 +253,8 @@ def test_a_metric_that_a_split_does_not_define_ends_the_run_before_a_candidate_i
         with pytest.raises(DataError) as caught:
             go(directory, rooms)
     assert caught.value.what == f"roc_auc is not defined on the {split} rows: no example of class 'c'."
-    assert "another metric (accuracy, " in caught.value.hint
     assert "another split" in caught.value.hint
+    assert "another metric: accuracy, " in caught.value.hint
     assert caught.value.exit_code == 2
     assert (rooms.evaluated, rooms.tested) == ([], 0)
     assert {"proposed", "seal_opened"}.isdisjoint(entry.kind for entry in read(directory.journal))

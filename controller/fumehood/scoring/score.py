@@ -99,7 +99,7 @@ def expect_defined(
     reasons = undefined(targets, task, class_names)
     if name in reasons:
         others = ", ".join(m.name for m in METRICS.values() if m.task is task and m.name not in reasons)
-        hint = f"Start again with another metric ({others}), with another split, or with more data."
+        hint = f"Start again with another split, with more data, or with another metric: {others}."
         raise DataError(f"{name} is not defined on the {split} rows: {reasons[name]}.", hint)
     return metric
 
