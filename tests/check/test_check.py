@@ -133,6 +133,23 @@ def test_the_final_score_is_on_the_sealed_split_and_every_opening_is_numbered(wr
     assert len({line["run_id"] for line in lines}) == 2
 
 
+def test_a_metric_that_the_split_to_be_scored_does_not_define_is_refused_before_the_candidate_is_tried(
+    write: Path, tmp_path: Path
+) -> None:
+    """The newest rows, which are the sealed test's, are all of one class; those of validation are of both."""
+    rows = [f"{i * i % 17},{i},{'yes' if i % 3 or i >= 80 else 'no'}" for i in range(100)]
+    (write / "table.csv").write_text("\n".join(["a,day,y", *rows]))
+    asked = ("--data", "csv:table.csv#target=y&time=day", "--metric", "roc_auc", "--json")
+    state = {"XDG_STATE_HOME": str(tmp_path / "state")}
+    refused = check(examples.LINEAR, *asked, "--final", "--workdir", "kept", **state)
+    assert refused.code == 2
+    assert "roc_auc is not defined on the test rows: no example of class 'no'" in refused.err
+    assert "another metric: accuracy, " in refused.err
+    assert not (write / "kept" / "model.py").exists()
+    assert list((tmp_path / "state").rglob("seal-ledger*")) == []
+    assert check(examples.LINEAR, *asked, **state).json["score"]["metric"] == "roc_auc"
+
+
 def test_a_budget_that_ends_first_is_not_the_candidates_failure(write: Path) -> None:
     done = check(examples.ENDLESS, "--budget-minutes", "0.08", "--json")
     assert (done.code, done.json["verdict"], done.json["error"]["kind"]) == (5, "budget", "budget")

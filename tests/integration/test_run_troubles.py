@@ -43,6 +43,21 @@ def test_a_folder_with_something_in_it_is_refused_and_left_as_it_is(tmp_path: Pa
     assert [path.name for path in tmp_path.iterdir()] == ["mine"]
 
 
+def test_a_metric_that_the_test_rows_do_not_define_ends_a_run_before_a_candidate_is_tried(tmp_path: Path) -> None:
+    """They are the newest rows, and all of one class; to go on with the run changes nothing."""
+    rows = [f"{i * i % 17},{i},{'yes' if i % 3 or i >= 80 else 'no'}" for i in range(100)]
+    (tmp_path / "table.csv").write_text("\n".join(["a,day,y", *rows]))
+    folder, data = tmp_path / "run", f"csv:{tmp_path / 'table.csv'}#target=y&time=day"
+    asked = ("--goal", "Tell yes from no by ROC-AUC", "--data", data, "--max-iterations", "1", "--num-seeds", "1")
+    for arguments in (("run", *asked, "--workdir", str(folder)), ("resume", str(folder))):
+        done = fumehood_cli(*arguments)
+        assert done.returncode == 2, done.stderr
+        assert "roc_auc is not defined on the test rows: no example of class 'no'" in done.stderr
+        assert "Traceback" not in done.stderr
+    assert {"proposed", "seal_opened"}.isdisjoint(kinds(folder))
+    assert "data_prepared" in kinds(folder)
+
+
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="mounting takes root")
 
 
