@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 
 import numpy as np
 import pytest
@@ -11,9 +12,12 @@ from fumehood.records import Mistake, Run, SealedBaseline
 from fumehood.report import fit, methods
 from fumehood.report.conclusion import conclusion, public_labels, shrinkage
 from fumehood.scoring import bootstrap, probability
+from fumehood.scoring.baseline import Baseline
+from fumehood.scoring.comparison import compare
+from fumehood.scoring.score import score
 from fumehood.text import plain
 from fumehood_shared import caps
-from fumehood_shared.messages import TrainSlice
+from fumehood_shared.messages import Task, TrainSlice
 from report import factories
 
 pytestmark = pytest.mark.unit
@@ -259,6 +263,39 @@ def test_many_classes_show_their_worst_mistakes_instead_of_a_matrix(tmp_path):
     assert "| 3 | 4 | 7 | 0.123 | [0.061, 0.561] |" in paths.statistical_analysis.read_text()
     assert "[0.061, 0.561]" in paths.html.read_text()
     assert 'class="heat"' not in paths.html.read_text()
+
+
+def methods_of_a_score(task, seeds):
+    """Every name that an interval of a measured score, or of a comparison, has."""
+    rng, rows = np.random.default_rng(0), 60
+    targets = rng.normal(size=(rows, 1)) if task is Task.REGRESSION else np.arange(rows) % 7
+    answers = targets if task is Task.REGRESSION else np.eye(7)[targets]
+    new, old = ([(answers + rng.normal(size=answers.shape)).astype(np.float32) for _ in range(seeds)] for _ in "ab")
+    arguments = {
+        "task": task,
+        "metric": "r2" if task is Task.REGRESSION else "accuracy",
+        "class_names": () if task is Task.REGRESSION else tuple("abcdefg"),
+        "baseline": Baseline.fit(targets, task, answers.shape[1]),
+    }
+    found, compared = score(new, targets, split="validation", **arguments), compare(new, old, targets, **arguments)
+    parts = [*found.classes, *found.mistakes, *found.calibration, *found.metrics.values()]
+    intervals = [getattr(part, name, None) for part in parts
+                 for name in ("interval", "precision_interval", "recall_interval", "f1_interval")]  # fmt: skip
+    return {one.method for one in (*intervals, *found.primary.shown_beside, compared.interval) if one is not None}
+
+
+@pytest.mark.parametrize("seeds", [1, 3])
+@pytest.mark.parametrize("task", list(Task))
+def test_every_method_that_a_score_names_is_described_with_its_measured_coverage(task, seeds):
+    names = methods_of_a_score(task, seeds)
+    assert len(names) > 4
+    if task is Task.CLASSIFICATION and seeds == 3:
+        starts = ("seeds and", "most frequent", "t with", "percentile", "BCa", "paired", "Wilson")
+        assert all(any(name.startswith(start) for name in names) for start in starts)
+    for name in names:
+        source, *scale = methods.describe(name)
+        where = scale[0] if name.startswith("seeds and examples") else source  # which depends on the metric's scale
+        assert re.search(r"Simulated coverage at level 0\.95[^.]*: [01]\.\d\d", where), name
 
 
 def test_descriptions_of_methods_are_shown_whole(tmp_path):

@@ -87,8 +87,25 @@ def test_mistakes_are_named_most_frequent_first_with_their_share_of_the_true_cla
         assert m.rate == m.count / (3 * size)
         assert m.interval.low < m.rate < m.interval.high
         assert m.interval.level == 0.9
+
+
+def test_mistakes_that_were_picked_have_intervals_that_allow_for_it(case):
+    """Three of six kinds are shown, so that each misses half as often as it would alone."""
+    targets, predicted = case
+    found = classes.mistakes(targets, predicted, range(3), NAMES, 0.9)[0].interval
     first = [mean_of((p[targets == 0] == 1).astype(float)) for p in predicted]
-    assert found[0].interval == interval(METRICS["accuracy"], first, 0.9)
+    expected = interval(METRICS["accuracy"], first, 0.95)
+    assert (found.low, found.high) == pytest.approx((expected.low, expected.high))
+    assert (found.level, found.method) == (0.9, f"most frequent picked, {expected.method}")
+
+
+def test_mistakes_of_which_none_is_left_out_have_the_interval_of_any_rate():
+    targets = np.arange(200) % 2
+    predicted = [np.where(np.random.default_rng(k).random(200) < 0.2, 1 - targets, targets) for k in range(3)]
+    found = classes.mistakes(targets, predicted, range(3), NAMES[:2], 0.9)[0]
+    true = NAMES.index(found.true)
+    rates = [mean_of((p[targets == true] != true).astype(float)) for p in predicted]
+    assert found.interval == interval(METRICS["accuracy"], rates, 0.9)
 
 
 def test_no_mistakes_at_all_are_no_mistakes_named():
@@ -108,7 +125,7 @@ def test_the_calibration_curve_is_scikit_learns_over_all_seeds():
     rng = np.random.default_rng(2)
     targets = rng.integers(0, 2, 500)
     logits = [rng.normal(0, 2, (500, 2)) + np.eye(2)[targets] for _ in range(2)]
-    found = probability.calibration(targets, logits, 0.95)
+    found = probability.calibration(targets, logits, range(2), 0.95)
     p = np.concatenate([probability.softmax(o) for o in logits])
     right = p.argmax(1) == np.tile(targets, 2)
     accuracy, confidence = calibration_curve(right, p.max(1), n_bins=probability.CALIBRATION_BINS)
@@ -119,6 +136,21 @@ def test_the_calibration_curve_is_scikit_learns_over_all_seeds():
     gap = sum(b.count * abs(b.accuracy - b.confidence) for b in found) / 1000
     both = [probability.measure(targets, probability.softmax(o))["calibration_error"].value for o in logits]
     assert gap <= np.mean(both) + 1e-12
+
+
+def test_a_bin_has_the_interval_of_a_ratio_over_seeds_and_wilsons_where_a_seed_has_none_in_it():
+    right = np.arange(40) % 4 > 0
+    targets = np.zeros(40, np.int64)
+    sure = np.where(right, 3.0, -3.0)  # probability 0.95
+    unsure = sure / 6  # 0.62
+    logits = [np.stack([m, np.zeros(40)], axis=1) for m in (sure, np.roll(sure, 1), np.r_[unsure[:10], sure[10:]])]
+    low, high = probability.calibration(targets, logits, range(3), 0.9)
+    assert (low.count, high.count) == (10, 110)
+    assert low.interval == wilson(low.accuracy, 10 / 3, 0.9)
+    assert high.interval.method == "seeds and examples, score"
+    assert high.interval.low < high.accuracy < high.interval.high
+    alone = probability.calibration(targets, logits[:2], range(1), 0.9)[0]
+    assert (alone.count, alone.interval) == (80, interval(METRICS["accuracy"], [mean_of(right.astype(float))], 0.9))
 
 
 @pytest.mark.parametrize(("hits", "number"), [(0, 10), (7, 10), (93, 100), (100, 100)])

@@ -98,7 +98,8 @@ class CalibrationBin(Record):
     accuracy: float
     """Share of them that is right: equal to ``confidence`` where probabilities mean what they say."""
     interval: Interval
-    """Of ``accuracy``: Wilson's, with all seeds' predictions of an example counted as one."""
+    """Of ``accuracy``, over seeds and examples; Wilson's, with all seeds' predictions of an example counted as one, for
+    a bin that holds none of a seed's, or one example alone."""
 
 
 class Score(Record):

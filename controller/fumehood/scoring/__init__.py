@@ -8,6 +8,7 @@
                  values with jackknife pseudo-values per example
 ``classes``      class by class: rates with intervals, and which classes are taken for which
 ``intervals``    confidence intervals over seeds and examples, with their measured coverage
+``ratios``       the same of ratios of sums: a class's rates, a bin's share that is right
 ``bootstrap``    the percentile and the BCa bootstrap, shown beside and never claimed with
 ``comparison``   whether one candidate is better than another on the same examples
 ``multiple``     Holm's correction, over the comparisons that a search planned

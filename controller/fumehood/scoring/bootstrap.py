@@ -14,6 +14,7 @@ N            S = 3       S = 5       S = 10        S = 3       S = 5       S = 1
    200    .880 .981   .908 .978   .927 .981     .922 .980   .948 .982   .955 .983
 10,000    .629 .950   .808 .975   .829 .967     .658 .958   .833 .979   .850 .967
 
+One seed, of its own accuracy, N = 200 and 2,000: percentile .858 to .968, BCa .855 to .975.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

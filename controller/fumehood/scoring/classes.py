@@ -1,8 +1,17 @@
 """Class by class: rates with intervals, and which classes are taken for which. Pure.
 
-Counts are summed over seeds, so a rate is that of all their predictions. Intervals are ``intervals.interval``'s, over
-seeds and examples, of the mean over seeds: a recall is a mean over the examples of its class; precision and F1 are
-ratios of means, whose pseudo-values are their influence (delta method: Efron and Tibshirani 1993, chapter 21).
+Counts are summed over seeds, so a rate is that of all their predictions. Intervals are those of the mean over seeds: a
+recall is a mean over the examples of its class; precision and F1 are ratios of means (``ratios``).
+
+Only the most frequent mistakes are shown, and what was picked for being frequent is by luck more frequent than it is:
+their intervals are widened so that the expected share of them that miss stays what the level allows (false coverage
+rate: Benjamini and Yekutieli 2005, R picked of m at level ``1 - alpha R / m``).
+
+Measured coverage at level 0.95 (``tests/scoring/test_coverage_of_parts.py``; three classes, shares .5 .3 .2 and .9 .07
+.03, 5% and 20% of answers wrong, standard deviations over seeds 0.2 and 2 points, N = 200 and 2,000, S = 3 and 10, 30%
+and 90% of the noise shared by seeds; 300 experiments a cell, all classes together): precision .940 to .989, recall .929
+to .994, F1 .932 to .981, mistakes of which none is left out .952 to .998. The twenty most frequent of ninety mistakes
+that are equally frequent in truth, S = 1, 3 and 10: .932 to .983, and .777 to .928 without the widening.
 """
 
 from collections.abc import Sequence
@@ -10,16 +19,13 @@ from collections.abc import Sequence
 import numpy as np
 
 from fumehood.records import ClassReport, Interval, Mistake
-from fumehood.scoring import confusion, intervals
+from fumehood.scoring import confusion
 from fumehood.scoring.confusion import Counts
 from fumehood.scoring.measured import Bools, Floats, Ints, Measured, mean_of
-from fumehood.scoring.metrics import METRICS
+from fumehood.scoring.ratios import interval_of_rate, interval_of_ratio
 
 MOST = 20
 """How many kinds of mistakes are told apart from the rest."""
-
-_RATE = METRICS["accuracy"]
-"""What a rate's interval is made like."""
 
 
 def reports(
@@ -53,16 +59,25 @@ def mistakes(
     wrong = table - np.diag(table.diagonal())
     order = np.argsort(-wrong, axis=None, kind="stable")[:MOST]
     cells = [(int(t), int(p)) for t, p in zip(*np.unravel_index(order, wrong.shape), strict=True) if wrong[t, p]]
+    share = len(cells) / max(wrong.size - len(names), 1)
     return tuple(
         Mistake(
             true=names[t],
             predicted=names[p],
             count=int(wrong[t, p]),
             rate=float(wrong[t, p] / table[t].sum()),
-            interval=_interval([mean_of(_taken(targets, predicted[i], t, p)) for i in distinct], level),
+            interval=_of_picked([mean_of(_taken(targets, predicted[i], t, p)) for i in distinct], level, share),
         )
         for t, p in cells
     )
+
+
+def _of_picked(seeds: Sequence[Measured], level: float, share: float) -> Interval | None:
+    """Interval of the rate of a mistake, one of the ``share`` of all kinds that were picked."""
+    found = interval_of_rate(seeds, 1 - (1 - level) * share)
+    if found is None or share == 1:
+        return found
+    return found.model_copy(update={"level": level, "method": f"most frequent picked, {found.method}"})
 
 
 def _taken(targets: Ints, predicted: Ints, true: int, other: int) -> Floats:
@@ -82,24 +97,7 @@ def _report(name: str, rates: tuple[float, float, float], true: Bools, predicted
         precision=rates[0],
         recall=rates[1],
         f1=rates[2],
-        precision_interval=_ratio(hits, taken, level),
-        recall_interval=_interval([mean_of(h) for h in hits[:, own > 0]], level) if true.any() else None,
-        f1_interval=_ratio(2 * hits, taken + own, level),
+        precision_interval=interval_of_ratio(hits, taken, level),
+        recall_interval=interval_of_rate([mean_of(h) for h in hits[:, own > 0]], level) if true.any() else None,
+        f1_interval=interval_of_ratio(2 * hits, taken + own, level),
     )
-
-
-def _ratio(numerator: Floats, denominator: Floats, level: float) -> Interval | None:
-    """Interval of the mean over seeds of one sum over the other; both S x N, of examples that concern the class.
-
-    Examples that do not concern it have no influence, so that leaving them out changes nothing to first order.
-    """
-    sums, n = denominator.sum(axis=1), denominator.shape[1]
-    if n < 2 or (sums == 0).any():
-        return None
-    values = numerator.sum(axis=1) / sums
-    pseudo = values[:, None] + (numerator - values[:, None] * denominator) * (n / sums)[:, None]
-    return _interval([Measured(float(v), p, float(s)) for v, p, s in zip(values, pseudo, sums, strict=True)], level)
-
-
-def _interval(seeds: Sequence[Measured], level: float) -> Interval | None:
-    return intervals.interval(_RATE, seeds, level)

@@ -21,6 +21,12 @@ Measured between equal candidates (``tests/scoring/simulated.py``; accuracies .5
 seeds 0.2 to 4 points, N = 200 and 2,000, S = 3, 5 and 10; 1,400 to 3,000 p-values a cell): a p-value of at most .05 in
 2.2 to 5.4%, of at most .0026 in 0 to 0.3%. Searches over 20 equal candidates that claim any improvement at level 0.95
 by Holm's correction: 0 to 0.6% of 500; few, because an incumbent was lucky already.
+
+Measured coverage of the interval of the difference at level 0.95, between candidates that truly differ
+(``tests/scoring/test_coverage_of_parts.py``, the same settings with true accuracies 2 points apart, 0.3 at .99; 600
+experiments a cell): .940 to .987. One seed against three that lend it their spread: .942 to .993; one seed on either
+side or on both, with the spread of other candidates: .932 to .977; one seed each, which do not differ, over examples
+only: .955 to .962.
 """
 
 from collections.abc import Sequence

@@ -47,6 +47,17 @@ and was refused: it allows for the bad seed that nobody saw, so that three seeds
 Other metrics, 250 to 500 experiments each, S = 3 and 5, N = 300 and 2,000, half of the noise shared: roc_auc .940 to
 .986, average_precision .944 to .972, averages over classes .944 to .972, log_loss .952 to .980, brier .952 to .976,
 rmse .948 to .968, r2 .960 to .972, mae .944 to .972, spearman .952 to .972.
+
+One seed, of what that seed does on all examples: accuracy .940 to .956 (exact: means .5, .9 and .99, N = 200, 2,000 and
+10,000), the other metrics .930 to .972 (500 experiments, N = 300 and 2,000). Of the mean over seeds it covers as little
+as the seeds differ much: that is what ``method`` says.
+
+Upper bound of the calibration error, S = 1, 3 and 10 (``tests/scoring/test_coverage_of_parts.py``; probabilities from
+ones that understate to ones that overstate much, N = 300 and 2,000, 30% to 90% of the noise shared, 200 and 300
+experiments a cell): .970 to 1.000.
+
+Other levels, the experiments above with 60% of the noise shared, 1,000 each: level 0.8 covers .780 to .853 at means .5
+and .9, level 0.99 covers .976 to .997; at mean .99 and half a point at most .788 to .935, and .974 to 1.000.
 """
 
 from collections.abc import Sequence
@@ -110,6 +121,7 @@ def satterthwaite(metric: Metric, seeds: Sequence[Measured], level: float) -> In
 
     Measured coverage at level 0.95 of the mean accuracy, in the experiments of the module's docstring: .921 to .968 at
     means .5 and .9, and .841 to .946 at .99, where errors are few and an interval that is alike to both sides misses.
+    One seed, of its own accuracy: .858 to .963, N = 200 and 2,000.
     """
     stacked = _stacked(seeds)
     if stacked is None:
@@ -132,7 +144,10 @@ def satterthwaite(metric: Metric, seeds: Sequence[Measured], level: float) -> In
 
 
 def wilson(share: float, number: float, level: float) -> Interval:
-    """Wilson's score interval (1927) of a share of ``number`` independent draws, which need not be whole."""
+    """Wilson's score interval (1927) of a share of ``number`` independent draws, which need not be whole.
+
+    ``probability.calibration`` uses it, and tells its measured coverage.
+    """
     from scipy.special import ndtri  # see _quantile
 
     low, high = _roots(share, float(ndtri((1 + level) / 2)) ** 2 / number)

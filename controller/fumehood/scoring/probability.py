@@ -5,9 +5,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from fumehood.records import CalibrationBin
+from fumehood.records import CalibrationBin, Interval
 from fumehood.scoring.intervals import wilson
 from fumehood.scoring.measured import Floats, Ints, Measured, jackknifed, mean_of
+from fumehood.scoring.ratios import interval_of_ratio
 
 CALIBRATION_BINS = 15
 """Equal-width bins of the top label's probability (Guo et al., On Calibration of Modern Neural Networks, 2017)."""
@@ -46,23 +47,45 @@ def _brier(targets: Ints, probabilities: Floats) -> Floats:
     return np.maximum(distance, 0.0) * scale
 
 
-def calibration(targets: Ints, logits: Sequence[NDArray[np.floating]], level: float) -> tuple[CalibrationBin, ...]:
-    """The bins of the calibration error that hold predictions, over all seeds; ``logits``: N x K per seed."""
-    seeds = [_binned(targets, softmax(o)) for o in logits]
-    right, confidence, bins = (np.concatenate(x) for x in zip(*seeds, strict=True))
-    counts = np.bincount(bins, minlength=CALIBRATION_BINS)
-    sums = [np.bincount(bins, weights=x, minlength=CALIBRATION_BINS) for x in (confidence, right)]
-    return tuple(
-        CalibrationBin(
-            low=k / CALIBRATION_BINS,
-            high=(k + 1) / CALIBRATION_BINS,
-            count=int(counts[k]),
-            confidence=float(sums[0][k] / counts[k]),
-            accuracy=float(sums[1][k] / counts[k]),
-            interval=wilson(float(sums[1][k] / counts[k]), float(counts[k]) / len(logits), level),
+def calibration(
+    targets: Ints, logits: Sequence[NDArray[np.floating]], distinct: Sequence[int], level: float
+) -> tuple[CalibrationBin, ...]:
+    """The bins of the calibration error that hold predictions, over all seeds; ``logits``: N x K per seed.
+
+    ``distinct``: the seeds that intervals rest on. The share that is right in a bin is a ratio of sums over examples.
+    Where a seed has no prediction in a bin, or the bin holds one example alone, the interval is Wilson's, with all
+    seeds' predictions of an example as one.
+
+    Measured coverage at level 0.95 of a bin's true accuracy over seeds and examples, all bins of an experiment together
+    (``tests/scoring/test_coverage_of_parts.py``; two classes, signals of seeds 1.2 with standard deviations .02, .1 and
+    .3 of the noise's, probabilities that understate and ones that overstate, S = 3, 5 and 10, 30% and 90% of
+    the noise shared; 200 experiments a cell): .976 to 1.000 at N = 200, where bins hold few, and .926 to .989 at 2,000.
+    At 10,000 with three seeds that differ most, in 100 experiments, .916, and .594 for Wilson's, which takes seeds for
+    alike. Bins that have it here: 1.000; they hold so few that hardly any share is ruled out.
+    """
+    right, confidence, bins = (np.stack(x) for x in zip(*(_binned(targets, softmax(o)) for o in logits), strict=True))
+    found, rest_on = [], list(distinct)
+    for k in np.unique(bins).tolist():
+        inside = (bins == k).astype(np.float64)
+        count, hits = int(inside.sum()), inside * right
+        accuracy = float(hits.sum()) / count
+        found.append(
+            CalibrationBin(
+                low=k / CALIBRATION_BINS,
+                high=(k + 1) / CALIBRATION_BINS,
+                count=count,
+                confidence=float((inside * confidence).sum()) / count,
+                accuracy=accuracy,
+                interval=_of_bin(hits[rest_on], inside[rest_on], level) or wilson(accuracy, count / len(logits), level),
+            )
         )
-        for k in np.flatnonzero(counts)
-    )
+    return tuple(found)
+
+
+def _of_bin(hits: Floats, inside: Floats, level: float) -> Interval | None:
+    """Both S x N: whether a seed's prediction of an example is in the bin, and is right besides."""
+    concerned = inside.any(axis=0)
+    return interval_of_ratio(hits[:, concerned], inside[:, concerned], level)
 
 
 def _binned(targets: Ints, probabilities: Floats) -> tuple[Floats, Floats, Ints]:

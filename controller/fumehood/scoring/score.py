@@ -145,5 +145,5 @@ def _by_class(
         "classes": classes.reports(labels, predicted, distinct, names, level),
         "confusion": tuple(tuple(row) for row in classes.matrix(labels, predicted, len(names)).tolist()),
         "mistakes": classes.mistakes(labels, predicted, distinct, names, level),
-        "calibration": probability.calibration(labels, outputs, level),
+        "calibration": probability.calibration(labels, outputs, distinct, level),
     }
