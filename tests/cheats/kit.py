@@ -2,7 +2,8 @@
 
 A cheat is a file of ``candidates/`` put below ``honest.py``, its honest twin, so that both differ in the cheat alone.
 Those that look answers up are told them above their text, as whoever knows a public data set can write them there.
-All are tried as ``fumehood check`` tries a candidate, on digits, in one laboratory.
+All are tried as ``fumehood check`` tries a candidate, on digits, in one laboratory, so that data are prepared once;
+``test_by_command.py`` gives one of every kind to the command itself.
 """
 
 import hashlib
@@ -94,7 +95,7 @@ def attempt(stage: Stage, number: int, cheat: Cheat | None) -> Trial:
 
     The twin has as many seeds as any cheat. Safe to call from several threads at once.
     """
-    source = HONEST if cheat is None else _source(stage, cheat)
+    source = HONEST if cheat is None else source_of(stage, cheat)
     into = Path(mkdtemp(dir=stage.folder))
     specs = tuple(SeedSpec(seed=k, order=k) for k in range(cheat.seeds if cheat else TWIN_SEEDS))
     envelope = stage.executor.evaluate(Job(number=number, source=source, seeds=specs, followed=True), into)
@@ -115,7 +116,8 @@ def targets(stage: Stage, split: str) -> np.ndarray:
     return np.fromfile(stage.laboratory.sealed / f"{split}_targets.bin", "<i8")
 
 
-def _source(stage: Stage, cheat: Cheat) -> str:
+def source_of(stage: Stage, cheat: Cheat) -> str:
+    """Its whole text. What it is told holds in every laboratory with the same split: only orders of rows differ."""
     told = {"": "", "ANSWERS": _answers, "TABLE": _table, "ROUNDED": _rounded}[cheat.told]
     text = told if isinstance(told, str) else told(stage)
     return f"{HONEST}\n{text}\n{(HERE / 'candidates' / f'{cheat.name}.py').read_text()}"
