@@ -283,8 +283,11 @@ def _work(job: Callable[[], Sequence[Message]], log: int, folders: Sequence[Path
 
 
 def leave(report: WorkerReport) -> None:
-    """For a worker that goes on: counts where it comes to a bad end, and is replaced by what it says at a good one."""
-    _leave(EXCHANGE / paths.OUT / paths.seed_dir(report.index), report)
+    """For a worker that goes on: counts where it comes to a bad end, and is replaced by what it says at a good one.
+
+    Raises OSError where the volume is full: the seed has failed then, whatever room it may find later.
+    """
+    write(EXCHANGE / paths.OUT / paths.seed_dir(report.index) / paths.REPORT, report.model_dump_json().encode())
 
 
 def _leave(folder: Path, report: Message) -> None:

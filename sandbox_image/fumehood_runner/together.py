@@ -68,11 +68,9 @@ def train_together(
         _train(run, mates, Deadline(started, request.deadline_s))
     except BaseException as error:  # noqa: BLE001 -- whatever a candidate raises, it raises alone as well
         return [_alone(index, error) for index in range(len(request.seeds))]
-    kept = [_kept(mate, run, folders.handover) for mate in mates]
-    for report in kept:
-        leave(report)
+    kept = [_left(_kept(mate, run, folders.handover), leave) for mate in mates]
     return [
-        report if report.seeds_ran == "alone" else _asked(mate, request, folders)
+        report if report.failure or report.seeds_ran == "alone" else _asked(mate, request, folders)
         for mate, report in zip(mates, kept, strict=True)
     ]
 
@@ -127,6 +125,14 @@ def _kept(mate: _Mate, run: StackedSteps, handover: Path) -> WorkerReport:
     except BaseException as error:  # noqa: BLE001 -- as above
         return _alone(index, error)
     return _together(mate)
+
+
+def _left(report: WorkerReport, leave: Leave) -> WorkerReport:
+    try:
+        leave(report)
+    except BaseException as error:  # noqa: BLE001 -- as above
+        return report.model_copy(update={"failure": failure_of(error)})
+    return report
 
 
 def _asked(mate: _Mate, request: TrainRequest, folders: Folders) -> WorkerReport:
