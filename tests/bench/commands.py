@@ -31,7 +31,7 @@ class Usage:
     wall_s: float
     cpu_s: float
     peak_rss_mb: float
-    """MB of 10**6 bytes; of the largest single process among them."""
+    """MB of 10**6 bytes; of the program's process alone."""
     stdout: bytes
 
 
@@ -44,6 +44,7 @@ def used(
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         began = time.perf_counter()
         child = subprocess.Popen([*_PROGRAM, *arguments], stdout=out, stderr=err, env=environment)
+        peak = _watched(child.pid)
         _, status, usage = os.wait4(child.pid, 0)
         wall = time.perf_counter() - began
         child.returncode = os.waitstatus_to_exitcode(status)
@@ -52,7 +53,20 @@ def used(
         if child.returncode not in may_end_with:
             tail = err.read()[-800:].decode(errors="replace")
             raise RuntimeError(f"fumehood {arguments[0]} ended with {child.returncode}: {tail}")
-        return Usage(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024 / 1e6, out.read())
+        return Usage(wall, usage.ru_utime + usage.ru_stime, peak / 1e6, out.read())
+
+
+def _watched(pid: int) -> int:
+    """Peak bytes of a child that was just started, once it has ended.
+
+    What ``wait4`` tells begins with the peak of whoever started it, because that is where a new process comes from.
+    """
+    peak = 0
+    while os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
+        if found := re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text()):
+            peak = max(peak, 1024 * int(found[1]))
+        time.sleep(0.02)
+    return peak
 
 
 def help_ms(times: int) -> float:

@@ -78,7 +78,7 @@ class Isolated:
         alone = not self.host.policy.isolate_seeds
         places = 1 if alone else self.host.at_once("train", "predict")
         with Pool([self.host], self.volume, places) as pool:
-            pool.expect(1 if alone else seeds, more=False)
+            pool.foresee(1 if alone else seeds)
             yield pool
 
     def first_step_s(self, *, warm: bool) -> float:

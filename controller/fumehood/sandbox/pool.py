@@ -142,11 +142,11 @@ class Pool:
         if failures and kind is None:
             raise failures[0]
 
-    def foresee(self) -> None:
-        """A job will be here soon: one of the pairs that it is going to take is warmed."""
+    def foresee(self, pairs: int = 1) -> None:
+        """A job will be here soon: so many of the pairs that it is going to take are warmed."""
         with self._lock:
-            self._demand.expected += 1 - self._unclaimed
-            self._unclaimed = 1
+            self._demand.expected += pairs - self._unclaimed
+            self._unclaimed = pairs
         self._fill()
 
     def expect(self, pairs: int, *, more: bool) -> None:
