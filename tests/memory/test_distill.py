@@ -47,6 +47,24 @@ def test_the_winner_is_remembered_with_its_evidence_from_validation(run):
     assert found.data.rows == run.dataset.rows("train")
 
 
+def test_a_result_says_whether_it_was_better_than_the_first_built_in_start(run):
+    def said(changed):
+        (found,) = of(distill(changed), Kind.RESULT)
+        return found.details["beats_first_start"]
+
+    def first(**changes):
+        one = run.iterations[0]
+        return run.model_copy(update={"iterations": (one.model_copy(update=changes), *run.iterations[1:])})
+
+    assert run.iterations[0].plan.params["start"] == 0
+    assert said(run) is True
+    as_good = next(one.score for one in run.remeasured if one.iteration == run.winner)
+    assert said(first(score=as_good)) is False
+    assert said(first(score=None)) is True, "a start that failed is no rival"
+    plan = run.iterations[0].plan
+    assert said(first(plan=plan.model_copy(update={"params": {}}))) is None
+
+
 def test_no_test_score_is_remembered(run):
     """Whatever the sealed test says changes nothing at all."""
     assert run.final is not None

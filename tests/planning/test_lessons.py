@@ -105,6 +105,18 @@ def test_what_did_well_on_another_kind_of_data_is_no_start(kind, task):
     assert proposals(2, [near]) != proposals(2)
 
 
+@pytest.mark.parametrize(("beats", "is_tried"), [(True, True), (None, True), (False, False)])
+def test_what_did_no_better_than_the_first_built_in_start_is_no_start(beats, is_tried):
+    one = about(recalled(Kind.RESULT, family="mlp", settings=WIDE, beats_first_start=beats), TABLE)
+    assert (proposals(1, [one]) != proposals(1)) is is_tried
+
+
+def test_a_built_in_start_is_told_from_others_by_its_place():
+    plans = [one.plan for one in proposals(8, [recalled(Kind.RESULT, family="mlp", settings=WIDE)])]
+    assert [plan.params.get("start") for plan in plans[:3]] == [0, None, 1]
+    assert plans[-1].params.get("start") is None
+
+
 def test_at_most_three_of_those_recalled_are_tried():
     many = [recalled(Kind.RESULT, family="mlp", settings={**WIDE, "width": width}) for width in (32, 64, 128, 256, 512)]
     settings = [one.plan.params["settings"] for one in proposals(8, many)]
@@ -191,17 +203,23 @@ def test_lessons_are_the_same_after_the_journal():
     assert [one.plan for one in proposals(12, told)] == [one.plan for one in proposals(12, again)]
 
 
-def test_a_memory_limit_stops_what_needs_as_much_whichever_family_it_is_of():
+def test_a_memory_limit_stops_what_needs_as_much_in_the_same_family_and_much_more_in_others():
     space = Space(goal(), problem_of(DIGITS))
-    small, large = (space.candidate("mlp", space.filled("mlp", {"width": width, "depth": 2})) for width in (32, 256))
-    other = space.candidate("mixer", space.filled("mixer", {"width": 48}))
-    costs = {one: lessons.cost_of(candidate, space) for one, candidate in enumerate((small, large, other))}
-    assert costs[0].memory < costs[1].memory < costs[2].memory
-    failures = [lessons.Failed("oom", "mlp", {}, costs[1])]
-    warnings = lessons.Warnings(failures, ())
-    assert [warnings.apply_to(one, costs[at]) for at, one in enumerate((small, large, other))] == [False, True, True]
-    itself = lessons.Failed("oom", "mixer", {}, lessons.Cost(0.0, 2 * costs[2].memory))
-    assert not lessons.Warnings([*failures, itself], ()).apply_to(other, costs[2]), "its own family says otherwise"
+    mlp, mixer = (space.candidate(name, space.filled(name, {"width": 48})) for name in ("mlp", "mixer"))
+    out = lessons.Warnings(
+        [lessons.Failed("oom", "mlp", {}, lessons.Cost(0.0, 10.0))], [("mlp", lessons.Cost(0.0, 9.0))]
+    )
+    assert [out.apply_to(mlp, lessons.Cost(0.0, need)) for need in (8.0, 10.0)] == [False, True]
+    assert [out.apply_to(mixer, lessons.Cost(0.0, need)) for need in (10.0, 15.0, 20.0)] == [False, False, True]
+
+
+def test_a_limit_of_a_familys_own_is_no_looser_than_that_of_others():
+    space = Space(goal(), problem_of(DIGITS))
+    mixer = space.candidate("mixer", space.filled("mixer", {"width": 48}))
+    failures = [
+        lessons.Failed("oom", family, {}, lessons.Cost(0.0, need)) for family, need in (("mlp", 10.0), ("mixer", 90.0))
+    ]
+    assert lessons.Warnings(failures, ()).apply_to(mixer, lessons.Cost(0.0, 20.0))
 
 
 def test_what_fitted_before_is_no_reason_to_expect_that_less_will_not_fit():

@@ -35,7 +35,11 @@ def _result(run: Run, data: DataFingerprint) -> Iterator[Insight]:
         text=wording.result(best.plan.family, best.plan.title, data, evidence),
         importance=0.8 if _beats_baseline(score) else 0.5,
         evidence=(evidence,),
-        details={**_of_plan(best.plan), "most_done": _most_done(run)},
+        details={
+            **_of_plan(best.plan),
+            "beats_first_start": _beats_first_start(run, score),
+            "most_done": _most_done(run),
+        },
     )  # fmt: skip
 
 
@@ -62,6 +66,7 @@ def _patterns(run: Run, data: DataFingerprint) -> Iterator[Insight]:
             "data_kind": kind_of_data(data),
             "metric": score.metric,
             "verdict": verdict,
+            "beats_first_start": _beats_first_start(run, score),
             "runs": [run.run_id],
         }
         yield _insight(
@@ -152,6 +157,18 @@ def _limits(envelope: Envelope) -> dict[str, float]:
     trained = [room for room in envelope.rooms if room.role == "train"]
     memory = [room.inspected.memory for room in trained if room.inspected]
     return {"wall_s": max((room.wall_s for room in trained), default=0.0), "memory": max(memory, default=0)}
+
+
+def _beats_first_start(run: Run, score: Score) -> bool | None:
+    """Whether a candidate beat the first built-in start by all of its interval; None where that was not tried."""
+    first = next((one for one in run.iterations if one.plan.params.get("start") == 0), None)
+    if first is None:
+        return None
+    if first.score is None:
+        return True
+    ours, mean = score.primary, first.score.primary.mean
+    low, high = (ours.interval.low, ours.interval.high) if ours.interval else (ours.mean, ours.mean)
+    return low > mean if ours.direction == "max" else high < mean
 
 
 def _most_done(run: Run) -> dict[str, dict[str, float]]:

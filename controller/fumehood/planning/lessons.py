@@ -19,6 +19,13 @@ from fumehood_shared.messages import FailureKind
 MOST_STARTS = 3
 ALIKE = 0.7
 """Similarity of two data sets (``memory.likeness``) from which on they are taken to want the same networks."""
+START = "start"
+"""In a plan's ``params``: the place of a built-in start among all of them."""
+BEATS = "beats_first_start"
+"""In an insight's details: whether a candidate was clearly better than the first built-in start on the same data."""
+_OTHERS = 2.0
+"""By this factor estimates of needed memory err between families: so much more than the limit of others is taken to run
+into it."""
 _CLOSE = 0.8
 """Of the estimated cost of a candidate that ran into a limit: whoever costs as much is taken to run into it too."""
 
@@ -44,13 +51,16 @@ class Failed:
 
 
 def recalled_starts(recalled: Sequence[Recalled], space: Space) -> list[tuple[Candidate, Recalled]]:
-    """Points of ``space`` like those that did well elsewhere, in the order recalled; at most three, all different."""
+    """Points of ``space`` like those that did well elsewhere, in the order recalled; at most three, all different.
+
+    Only of those that were clearly better than the first built-in start, which else serves as well.
+    """
     found: dict[str, tuple[Candidate, Recalled]] = {}
     for one in recalled:
         details = one.insight.details
         if one.insight.kind not in (Kind.RESULT, Kind.PATTERN) or one.insight.demoted_by:
             continue
-        if details.get("verdict") == "behind" or not _is_of_kind(one, space):
+        if details.get("verdict") == "behind" or details.get(BEATS) is False or not _is_of_kind(one, space):
             continue
         candidate = _like(details.get("family"), details.get("settings"), space)
         if candidate is not None:
@@ -112,10 +122,10 @@ def done(recalled: Sequence[Recalled], history: Sequence[Iteration]) -> list[tup
 class Warnings:
     """What is to be expected to fail, after ``failures`` and after what is ``done``.
 
-    A limit of time stops whatever is estimated to take as long, and one of memory whatever is estimated to need as
-    much, whichever family it is of; where a family ran into its limit itself, that says more than what others did,
-    because an estimate errs alike for all of a family. Training that diverged does so again in the same family at the
-    same rate of learning or a higher one. Other failures warn of the very same point.
+    A limit of time stops whatever is estimated to take as long. One of memory stops whatever of the same family is
+    estimated to need as much, and of others what is estimated to need a good deal more, because an estimate errs alike
+    for all of a family and differently for others. Training that diverged does so again in the same family at the same
+    rate of learning or a higher one. Other failures warn of the very same point.
     """
 
     def __init__(self, failures: Sequence[Failed], done: Sequence[tuple[str, Cost]]) -> None:
@@ -126,7 +136,7 @@ class Warnings:
         out_of_memory = [(one.family, one.cost.memory) for one in failures if one.kind == FailureKind.OOM and one.cost]
         well = [(family, cost.memory) for family, cost in done]
         self.memory = step([need for _, need in out_of_memory], [need for _, need in well])
-        """Estimates from which on it is to be expected to run out of memory, where its family is not in the next."""
+        """Estimates from which on families together are best parted into what ran out of memory and what did not."""
         self.memory_of = {
             family: step([need for f, need in out_of_memory if f == family], [need for f, need in well if f == family])
             for family in {family for family, _ in out_of_memory}
@@ -134,7 +144,8 @@ class Warnings:
 
     def apply_to(self, candidate: Candidate, cost: Cost) -> bool:
         family = candidate.family.name
-        if cost.seconds >= self.seconds or cost.memory >= self.memory_of.get(family, self.memory):
+        enough = min(self.memory_of.get(family, math.inf), _OTHERS * self.memory)
+        if cost.seconds >= self.seconds or cost.memory >= enough:
             return True
         return any(_is_like(candidate, failure) for failure in self._others if failure.family == family)
 

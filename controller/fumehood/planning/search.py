@@ -86,9 +86,12 @@ class SearchPlanner:
 
     def _start(self, cache: "_Cache", start: Candidate, source: Recalled | None, number: int) -> Plan:
         if source is None:
-            return _plan(start, cache.space, wording.why_first(start, number, cache.problem.rows), number)
-        plan = _plan(start, cache.space, wording.why_recalled(start, source), number)
-        return plan.model_copy(update={"params": {**plan.params, "recalled": source.insight.id}})
+            plan = _plan(start, cache.space, wording.why_first(start, number, cache.problem.rows), number)
+            noted: dict[str, Any] = {lessons.START: cache.starts.index(start)}
+        else:
+            plan = _plan(start, cache.space, wording.why_recalled(start, source), number)
+            noted = {"recalled": source.insight.id}
+        return plan.model_copy(update={"params": {**plan.params, **noted}})
 
     def _cached(self, goal: Goal, dataset: Dataset) -> "_Cache":
         if self._cache is None or (self._cache.goal, self._cache.dataset) != (goal, dataset):
