@@ -6,6 +6,8 @@ does not reach generators that a candidate makes for itself.
 
 import os
 import random
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any
 
@@ -40,6 +42,22 @@ def choose_precision(mixed: bool) -> None:
     """Whether float32 products on a GPU may be rounded to TensorFloat-32 first; a CPU knows no such thing."""
     torch.backends.cuda.matmul.allow_tf32 = mixed
     torch.backends.cudnn.allow_tf32 = mixed
+
+
+@contextmanager
+def filling(wanted: bool) -> Iterator[None]:
+    """Whether deterministic torch goes on filling memory with NaN before a kernel writes to it.
+
+    That makes what is read of such memory repeatable, and costs a launch for every tensor: a sixth of a small network's
+    step on a GPU. So it is done for the first batch of a kind, whose loss or outputs then show that a model reads what
+    nobody wrote, and left out for those that follow.
+    """
+    was = torch.utils.deterministic.fill_uninitialized_memory  # type: ignore[attr-defined]
+    torch.utils.deterministic.fill_uninitialized_memory = was and wanted  # type: ignore[attr-defined]
+    try:
+        yield
+    finally:
+        torch.utils.deterministic.fill_uninitialized_memory = was  # type: ignore[attr-defined]
 
 
 class Draws:

@@ -23,7 +23,7 @@ from fumehood_runner.failures import CandidateFailed, failure_of
 from fumehood_runner.memory import keep_freed_memory
 from fumehood_runner.memory_format import prefer_channels_last
 from fumehood_runner.outputs import answering, as_outputs, evaluating
-from fumehood_runner.randomness import choose_algorithms, row_order, seed_everything
+from fumehood_runner.randomness import choose_algorithms, filling, row_order, seed_everything
 from fumehood_runner.recipe import settle
 from fumehood_runner.summary import probe
 from fumehood_runner.train_slice import train_slice
@@ -329,7 +329,8 @@ def _predictions(
                 raise CandidateFailed(FailureKind.TIMEOUT, message)
             began = monotonic()
             on_device = batch.to(request.device, memory_format=form)
-            raw = model(on_device) if predict is None else predict(model, on_device)
+            with filling(done == 0):
+                raw = model(on_device) if predict is None else predict(model, on_device)
             found[done : done + len(batch)] = as_outputs(raw, len(batch), request, giver).float()
             done += len(batch)
             took_s = monotonic() - began

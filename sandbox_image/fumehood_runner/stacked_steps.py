@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from fumehood_runner.augment import augmented, mixup
 from fumehood_runner.optimization import lr_factor, make_optimizer, set_lr
 from fumehood_runner.outputs import as_outputs
-from fumehood_runner.randomness import Draws, choose_precision
+from fumehood_runner.randomness import Draws, choose_precision, filling
 from fumehood_runner.stacked import Stacked
 from fumehood_runner.trainer import TrainingData, batch_sizes
 from fumehood_shared.messages import Recipe, Task, TrainRequest
@@ -77,13 +77,14 @@ class StackedSteps:
 
     def train(self, index: Tensor) -> Tensor:
         """One step of every seed on its rows; the mean loss of each, on the device."""
-        set_lr(self.optimizer, self.recipe.lr * lr_factor(self.recipe, self.step, self.steps))
-        losses = self._losses(index)
-        self.optimizer.zero_grad(set_to_none=True)
-        torch.autograd.backward(losses.sum())
-        if self.recipe.grad_clip:
-            self.stacked.clip_gradients(self.recipe.grad_clip)
-        self.optimizer.step()
+        with filling(self.step == 0):
+            set_lr(self.optimizer, self.recipe.lr * lr_factor(self.recipe, self.step, self.steps))
+            losses = self._losses(index)
+            self.optimizer.zero_grad(set_to_none=True)
+            torch.autograd.backward(losses.sum())
+            if self.recipe.grad_clip:
+                self.stacked.clip_gradients(self.recipe.grad_clip)
+            self.optimizer.step()
         self.step += 1
         return losses.detach()
 

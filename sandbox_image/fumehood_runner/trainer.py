@@ -20,7 +20,7 @@ from fumehood_runner.failures import CandidateFailed
 from fumehood_runner.memory_format import prefer_channels_last
 from fumehood_runner.optimization import lr_factor, make_optimizer, set_lr
 from fumehood_runner.outputs import as_outputs, evaluating, scale_on
-from fumehood_runner.randomness import choose_precision
+from fumehood_runner.randomness import choose_precision, filling
 from fumehood_shared.messages import FailureKind, Recipe, Task, TrainRequest
 
 _MIN_EVALUATION_BATCH: Final = 256
@@ -139,13 +139,14 @@ class Steps:
 
     def train(self, index: Tensor) -> Tensor:
         """One step on the rows of ``index``; their mean loss, on the device."""
-        set_lr(self.optimizer, self.recipe.lr * lr_factor(self.recipe, self.step, self.steps))
-        loss = self._batch_loss(self.data.rows(index))
-        self.optimizer.zero_grad(set_to_none=True)
-        torch.autograd.backward(loss)
-        if self.recipe.grad_clip:
-            nn.utils.clip_grad_norm_(self.parameters, self.recipe.grad_clip)
-        self.optimizer.step()
+        with filling(self.step == 0):
+            set_lr(self.optimizer, self.recipe.lr * lr_factor(self.recipe, self.step, self.steps))
+            loss = self._batch_loss(self.data.rows(index))
+            self.optimizer.zero_grad(set_to_none=True)
+            torch.autograd.backward(loss)
+            if self.recipe.grad_clip:
+                nn.utils.clip_grad_norm_(self.parameters, self.recipe.grad_clip)
+            self.optimizer.step()
         self.step += 1
         return loss.detach()
 

@@ -5,14 +5,16 @@ import signal
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from fumehood import policy
+from fumehood import AgentOrchestrator, QuickEvalConfig, policy, preparation
 from fumehood.errors import EngineError
 from fumehood.executors import Job
 from fumehood.sandbox.group import Abandoned, RoomGroup
-from fumehood.sandbox.pool import Pool
+from fumehood.sandbox.host import Host
+from fumehood.sandbox.pool import Pair, Pool
 from fumehood_shared.messages import SeedSpec
 from integration import candidates
 from integration.lab import Lab, Traces, owned, tightened, wait_until
@@ -102,3 +104,40 @@ def test_an_evaluation_that_is_given_up_ends_at_once(lab: Lab, tmp_path: Path) -
         worker.join(20.0)
     assert ended
     assert owned(lab.host.api, f"fumehood.owner={lab.host.owner.id}") == [lab.volume.name]
+
+
+def test_the_next_pair_works_while_the_one_before_is_still_being_removed(
+    lab: Lab, pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    may_close, close = threading.Event(), Pair.close
+
+    def late(pair: Pair) -> None:
+        may_close.wait(60.0)
+        close(pair)
+
+    monkeypatch.setattr(Pair, "close", late)
+    with pool:
+        with pool.pair(RoomGroup()) as first:
+            trace = Traces.of(lab.host.api, first.train)
+        with pool.pair(RoomGroup()) as second:
+            assert second is not first
+            assert "container" in trace.left(lab.host.api)
+        may_close.set()
+    assert trace.left(lab.host.api) == []
+
+
+def test_the_first_pair_of_a_run_warms_while_its_data_are_prepared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    prepare, waited = preparation.prepare, []
+
+    def wait_for_a_room(host: Host, *arguments: Any, **named: Any) -> Any:
+        query = {"label": [f"fumehood.owner={host.owner.id}", "fumehood.kind=train"]}
+        waited.append(wait_until(lambda: host.api.containers(filters=query), 60.0))
+        return prepare(host, *arguments, **named)
+
+    monkeypatch.setattr(preparation, "prepare", wait_for_a_room)
+    config = QuickEvalConfig(dataset_name="iris", num_seeds=1, epochs=1)
+    AgentOrchestrator(max_iterations=1, eval_config=config).run(goal="Classify iris", workdir=tmp_path / "run")
+    assert waited == [True]

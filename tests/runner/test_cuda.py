@@ -157,6 +157,26 @@ def test_a_seed_trains_and_predicts_on_a_gpu_and_repeats_itself(tmp_path: Path, 
     assert run(LEARNING.replace("MIXED", mixed), str(tmp_path)) == "learned"
 
 
+ROUNDING = """
+import sys
+from pathlib import Path
+from runner.seed_room import Room, images
+from runner.test_levers import CONVOLUTIONS, noting, seen
+
+room = Room(Path(sys.argv[1]), images(channels=3), noting(CONVOLUTIONS, "y.dtype is torch.bfloat16"))
+report = room.train(epochs=1, batch_size=16, mixed_precision=MIXED, job={"device": "cuda"})
+assert report.failure is None, report
+print(seen(room)[1])
+"""
+
+
+@pytest.mark.gpu
+@needs_gpu
+@pytest.mark.parametrize(("mixed", "steps"), [("True", [3.0, 3.0]), ("False", [3.0, 0.0])])
+def test_mixed_precision_computes_in_bfloat16(tmp_path: Path, mixed: str, steps: list[float]) -> None:
+    assert run(ROUNDING.replace("MIXED", mixed), str(tmp_path)) == str(steps)
+
+
 SYNCHRONISING = """
 import torch
 from runner.test_together import CASES, cnn
