@@ -1,6 +1,6 @@
 """For all tests: a busy machine makes none of them fail, and two processes share them where pytest-xdist runs them.
 
-Runs remember nothing, unless a test says so.
+Runs remember nothing, and keep no prepared data, unless a test says so.
 
 Tests that interrupt work also where a shell started them in the background, with the interrupt ignored.
 
@@ -20,6 +20,7 @@ settings.load_profile("untimed")
 
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
+os.environ["FUMEHOOD_KEEP_PREPARED"] = "no"
 os.environ["FUMEHOOD_MEMORY"] = "no"  # no test depends on what others left there, and the user's own stays as it is
 
 _ATTACKS = Path(__file__).parent / "attacks"

@@ -15,7 +15,7 @@ from tempfile import TemporaryDirectory
 
 from fumehood import decision, floor, goal, literals, policy, preparation, text
 from fumehood.candidate import Candidate
-from fumehood.data import catalog, folds, specs
+from fumehood.data import catalog, folds, shelf, specs
 from fumehood.errors import BudgetError, EngineError, FumehoodError, HostileOutputError, UsageError
 from fumehood.laboratory import Laboratory, warm_rooms
 from fumehood.policy import Policy
@@ -156,9 +156,14 @@ class Check:
         self.progress.stage("Preparing the data")
         sealed = self.folder / "sealed"
         asked = self.asked
-        dataset, facts = preparation.prepare(host, sealed, asked.data, asked.split_seed, asked.subset, asked.splits)
+        done = preparation.prepare(
+            host, sealed, asked.data, asked.split_seed, asked.subset, asked.splits, kept=shelf.own()
+        )
+        dataset = done.dataset
+        if done.kept_since:
+            self.progress.note(preparation.told_of_kept(done.kept_since))
         wanted = _goal(self.asked, dataset.task)
-        self._note(dataset=dataset, prepared=facts, goal=wanted)
+        self._note(dataset=dataset, prepared=done.room, kept_since=done.kept_since, goal=wanted)
         laboratory = Laboratory(host, sealed, sealed / "scratch", dataset, self._design(host, wanted), self.progress)
         laboratory.expect_defined("test" if asked.final else "validation")
         envelope = self._evaluate(laboratory, pools)

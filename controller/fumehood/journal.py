@@ -193,6 +193,8 @@ class Prepared(Record):
     dataset: Dataset
     goal: Goal
     room: RoomFacts | None = None
+    kept_since: str = ""
+    """UTC: when that room worked, where its arrays were kept by content and this run took them over; else empty."""
     order_key_digest: str | None = None
     """SHA-256 of the secret key that orders of rows come from."""
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from fumehood import decision, goal, preparation
 from fumehood.assembly.author import Author
-from fumehood.data import seal
+from fumehood.data import seal, shelf
 from fumehood.errors import EngineError
 from fumehood.experience import Experience
 from fumehood.finals import Finals
@@ -68,15 +68,19 @@ class Research:
         self.progress.stage("preparing data")
         key = seal.known_key(self.recorder.directory.sealed)
         sealed = self.recorder.directory.fresh(self.recorder.directory.sealed)
-        dataset, facts = preparation.prepare(
+        done = preparation.prepare(
             self.host,
             sealed,
             run.settings.data,
             run.settings.split_seed,
             run.settings.subset,
             run.settings.splits,
-            key,
+            key=key,
+            kept=shelf.own(),
         )
+        dataset = done.dataset
+        if done.kept_since:
+            self.progress.note(preparation.told_of_kept(done.kept_since))
         draft = run.settings.draft or goal.parse(
             run.settings.goal.text, data=run.settings.data, metric=run.settings.metric, target=run.settings.target
         )
@@ -84,7 +88,8 @@ class Research:
             "data_prepared",
             dataset=dataset,
             goal=goal.complete(draft, dataset.task),
-            room=facts,
+            room=done.room,
+            kept_since=done.kept_since,
             order_key_digest=seal.file_digest(sealed / seal.KEY),
         )
 

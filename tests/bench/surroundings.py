@@ -8,9 +8,9 @@ from tempfile import TemporaryDirectory
 
 @contextmanager
 def apart() -> Iterator[None]:
-    """Within it, this process and its children count openings of seals elsewhere, and remember nothing."""
+    """Within it, this process and its children count openings of seals elsewhere, and keep and remember nothing."""
     with TemporaryDirectory(prefix="fumehood-bench-") as folder:
-        os.environ |= {"XDG_STATE_HOME": folder, "FUMEHOOD_MEMORY": "no"}
+        os.environ |= {"XDG_STATE_HOME": folder, "FUMEHOOD_KEEP_PREPARED": "no", "FUMEHOOD_MEMORY": "no"}
         yield
 
 

@@ -58,7 +58,7 @@ def open_stage(policy: Policy, data: str = "iris", metric: str = "accuracy", *, 
         open_host(tightened(policy, **_SMALL), run_id="attacks") as host,
     ):
         folder = Path(name)
-        dataset, _ = preparation.prepare(host, folder / "sealed", data, split_seed=0)
+        dataset = preparation.prepare(host, folder / "sealed", data, split_seed=0).dataset
         design = Design(metric=metric, seeds=(0,), confidence_level=0.95, device="cpu")
         laboratory = Laboratory(
             host=host,

@@ -65,7 +65,8 @@ def _changed(there: dict[str, Any], here: dict[str, Any], prefix: str = "") -> I
 
 def _rooms(state: State) -> Iterator[tuple[str, RoomFacts]]:
     if state.prepared is not None and state.prepared.room is not None:
-        yield "prepare room", state.prepared.room
+        since = state.prepared.kept_since
+        yield f"prepare room of {since}" if since else "prepare room", state.prepared.room
     done = [(f"iteration {i.number}", i.envelope) for i in state.run.iterations]
     begun = (*state.abandoned, *state.pending)
     done += [(f"iteration {one.number}", one.envelope) for one in begun if one.envelope is not None]

@@ -22,10 +22,11 @@ from filelock import FileLock
 from platformdirs import user_data_path
 from requests import RequestException
 
+from fumehood import cache
 from fumehood.errors import EngineError
 from fumehood.records import Record
 from fumehood.sandbox.engine import Progress, install_packages, is_debian_root
-from fumehood.sandbox.wheels import PLATFORM, cache_folder
+from fumehood.sandbox.wheels import PLATFORM
 
 DEFAULT: Final = "python:3.11-slim"
 REGISTRY_S: Final = 20.0
@@ -202,7 +203,7 @@ def _import(client: docker.DockerClient, recipe: Debootstrap, progress: Progress
     ]
     if missing:
         install_packages(missing, progress)
-    folder = cache_folder() / "base"
+    folder = cache.folder() / "base"
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
         tree = Path(scratch, "tree")

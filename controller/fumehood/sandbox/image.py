@@ -19,7 +19,7 @@ import docker
 from docker.errors import APIError, BuildError, ImageNotFound
 from requests import RequestException
 
-from fumehood import __version__, assets
+from fumehood import __version__, assets, cache
 from fumehood.errors import EngineError, UsageError
 from fumehood.records import ImageFact, Record
 from fumehood.sandbox import base as base_image
@@ -324,7 +324,7 @@ def _follow(lines: Iterator[dict[str, Any]], progress: Progress) -> None:
 @contextmanager
 def _context(files: Iterable[Source], trees: Mapping[str, Path]) -> Iterator[IO[bytes]]:
     """A build context as an open tar file, with fixed owners, modes and times: unchanged layers are reused."""
-    with tempfile.TemporaryFile(dir=wheels.cache_folder()) as out:
+    with tempfile.TemporaryFile(dir=cache.folder()) as out:
         with tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT) as tar:
             for name, path in [*files, *sorted(trees.items())]:
                 tar.add(path, name, filter=_plain)

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Final
 
 from filelock import FileLock
-from platformdirs import user_cache_path
 
+from fumehood import cache
 from fumehood.errors import EngineError
 
 PLATFORM: Final = "linux/amd64"
@@ -67,19 +67,13 @@ UNUSED: Final = (
 """Patterns of what no room uses: headers, test suites, tools. ``torch_shm_manager`` stays: torch asks for it."""
 
 
-def cache_folder() -> Path:
-    """Where trees and half-made bases lie: ``FUMEHOOD_CACHE``, else the user's cache folder."""
-    given = os.environ.get("FUMEHOOD_CACHE")
-    return Path(given) if given else user_cache_path("fumehood")
-
-
 @contextmanager
 def unpacked(lock_files: Mapping[str, Path], progress: Callable[[str], None]) -> Iterator[dict[str, Path]]:
     """Folder with the trimmed packages of every lock file, by name; gone at the end, for pip keeps the wheels.
 
     The caller holds ``build_lock``. Raises ``EngineError`` where a wheel cannot be had or is not the locked one.
     """
-    place = cache_folder() / "site"
+    place = cache.folder() / "site"
     shutil.rmtree(place, ignore_errors=True)  # an earlier build was killed
     try:
         yield {name: _make(lock_file, place / name, progress) for name, lock_file in lock_files.items()}
@@ -93,7 +87,7 @@ _NOT_TO_BE_HAD = ("No matching distribution", "ResolutionImpossible")
 
 def build_lock() -> FileLock:
     """Held while images are made, by one process of this user at a time."""
-    folder = cache_folder()
+    folder = cache.folder()
     folder.mkdir(parents=True, exist_ok=True)
     return FileLock(folder / "build.lock")
 

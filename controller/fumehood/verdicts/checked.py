@@ -75,6 +75,8 @@ class Checked(Record):
     image: ImageFact | None = None
     dataset: Dataset | None = None
     prepared: RoomFacts | None = None
+    kept_since: str = ""
+    """UTC: when that room worked, where its arrays were kept by content and this check took them over; else empty."""
     envelope: Envelope | None = None
     """Of the evaluation; with ``--final`` its predictions are those of the test inputs."""
     score: Score | None = None

@@ -75,6 +75,7 @@ def _facts(found: Checked) -> dict[str, Any]:
         "opening": found.opening,
         "parameters": found.parameters,
         "rooms": [room.model_dump(mode="json") for room in found.rooms],
+        "data_kept_since": found.kept_since or None,
         "wall_s": found.wall_s,
     }
 
