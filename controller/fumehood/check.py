@@ -16,6 +16,7 @@ from tempfile import TemporaryDirectory
 from fumehood import decision, floor, goal, literals, policy, preparation, text
 from fumehood.candidate import Candidate
 from fumehood.data import catalog, folds, shelf, specs
+from fumehood.data.shelf import Shelf
 from fumehood.errors import BudgetError, EngineError, FumehoodError, HostileOutputError, UsageError
 from fumehood.laboratory import Laboratory, warm_rooms
 from fumehood.policy import Policy
@@ -68,8 +69,9 @@ def check(asked: CheckSettings, candidate: Candidate, workdir: Path | None, prog
     if asked.gpus is not None:
         gpus.parse(asked.gpus)
     _expect_usable(asked, specs.parse(asked.data, int(limits.raw_data)))
+    kept = shelf.own()
     with _folder(workdir) as folder:
-        found = Check(asked, candidate, limits, folder, progress).run()
+        found = Check(asked, candidate, limits, folder, progress, kept).run()
         if workdir is not None:
             with (folder / "verdict.json").open("w", encoding="ascii") as file:
                 format_named("json").write(found, file)
@@ -117,6 +119,8 @@ class Check:
     policy: Policy
     folder: Path
     progress: Progress
+    kept: Shelf | None
+    """Data that were prepared before."""
     found: Checked = field(init=False)
     _started: float = field(init=False, default_factory=time.monotonic)
 
@@ -157,7 +161,7 @@ class Check:
         sealed = self.folder / "sealed"
         asked = self.asked
         done = preparation.prepare(
-            host, sealed, asked.data, asked.split_seed, asked.subset, asked.splits, kept=shelf.own()
+            host, sealed, asked.data, asked.split_seed, asked.subset, asked.splits, kept=self.kept
         )
         dataset = done.dataset
         if done.kept_since:

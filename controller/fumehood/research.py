@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from fumehood import decision, goal, preparation
 from fumehood.assembly.author import Author
-from fumehood.data import seal, shelf
+from fumehood.data import seal
+from fumehood.data.shelf import Shelf
 from fumehood.errors import EngineError
 from fumehood.experience import Experience
 from fumehood.finals import Finals
@@ -31,6 +32,8 @@ class Research:
     author: Author
     experience: Experience
     progress: Progress
+    kept: Shelf | None = None
+    """Data that were prepared before."""
 
     def run(self) -> Run:
         """Do everything that is still to be done; returns the finished run."""
@@ -76,7 +79,7 @@ class Research:
             run.settings.subset,
             run.settings.splits,
             key=key,
-            kept=shelf.own(),
+            kept=self.kept,
         )
         dataset = done.dataset
         if done.kept_since:

@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from fumehood import __version__, floor, goal, policy, recorder, report, signing, text
 from fumehood.assembly.author import TemplateAuthor
-from fumehood.data import folds, seal, specs
+from fumehood.data import folds, seal, shelf, specs
+from fumehood.data.shelf import Shelf
 from fumehood.errors import Interrupted, LlmError, UsageError
 from fumehood.experience import Experience, NoExperience, OnFirstUse
 from fumehood.goal import language as goal_language
@@ -157,19 +158,19 @@ def start(settings: RunSettings, workdir: str | None, progress: Progress, means:
     """Run research from the start, in a new directory."""
     limits = _load(settings.policy)
     path = Path(workdir) if workdir else Path(f"run_{datetime.now(UTC):%Y%m%dT%H%M%SZ}")
-    key = signing.read()
+    key, kept = signing.read(), shelf.own()
     directory = RunDirectory.create(path)
     if means.order_key is not None:
         seal.write_sealed(directory.sealed / seal.KEY, [means.order_key])
     with recorder.begin(directory, settings, limits, versions(), key) as record:
-        return _research(record, progress, key, means)
+        return _research(record, progress, key, kept, means)
 
 
 def go_on(path: Path, progress: Progress, means: Means = Means()) -> Session:
     """Continue a run that was interrupted."""
-    key = signing.read()
+    key, kept = signing.read(), shelf.own()
     with recorder.reopen(RunDirectory.open(path), key) as record:
-        return _research(record, progress, key, means)
+        return _research(record, progress, key, kept, means)
 
 
 def look(path: Path) -> Session:
@@ -180,7 +181,9 @@ def look(path: Path) -> Session:
     return Session(run, directory)
 
 
-def _research(record: Recorder, progress: Progress, key: SigningKey | None, means: Means) -> Session:
+def _research(
+    record: Recorder, progress: Progress, key: SigningKey | None, kept: Shelf | None, means: Means
+) -> Session:
     mind = _mind(record, means)
     planner, author = mind.join(record) if mind else (SearchPlanner(seed=record.run.settings.seed), TemplateAuthor())
     experience = _experience(record, means)
@@ -190,7 +193,7 @@ def _research(record: Recorder, progress: Progress, key: SigningKey | None, mean
                 progress.note("This run was begun without a signing key, and stays unsigned.")
             Thread(target=_load_ahead, args=(record.run.settings,), name="load-ahead").start()
             try:
-                Research(record, host, planner, author, experience, progress).run()
+                Research(record, host, planner, author, experience, progress, kept).run()
                 if mind and mind.differing:
                     progress.note(f"{mind.differing} questions were put in other words than in the transcript.")
             except BaseException:

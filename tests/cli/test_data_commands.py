@@ -98,3 +98,30 @@ def test_help_imports_neither_pooch_nor_requests():
         "data", "--help", after="print([m for m in ('pooch', 'requests') if m in sys.modules], file=sys.stderr)"
     )
     assert done.err.strip() == "[]"
+
+
+def test_a_switch_that_is_neither_yes_nor_no_is_refused_before_anything_begins(tmp_path):
+    workdir, model = tmp_path / "run", tmp_path / "model.py"
+    model.write_text("from torch import nn\n\ndef build_model(s, n):\n    return nn.Linear(s[0], n)\n")
+    for command in (("run", "--goal", "Classify iris"), ("check", str(model), "--data", "iris")):
+        done = fumehood(*command, "--workdir", str(workdir), FUMEHOOD_KEEP_PREPARED="perhaps")
+        assert done.code == 2
+        assert "FUMEHOOD_KEEP_PREPARED is neither yes nor no" in done.err
+        assert not workdir.exists()
+
+
+def test_kept_data_are_forgotten(tmp_path):
+    cache = {"FUMEHOOD_CACHE": str(tmp_path)}
+    assert fumehood("data", "forget", **cache).out == "No prepared data are kept.\n"
+    (tmp_path / "prepared" / "name").mkdir(parents=True)
+    (tmp_path / "prepared" / "name" / "train_inputs.bin").write_bytes(bytes(3000))
+    (tmp_path / "beside").write_text("somebody else's")
+    done = fumehood("data", "forget", "--json", **cache)
+    assert (done.json["removed"], done.json["bytes"]) == (1, 3000)
+    assert [path.name for path in tmp_path.iterdir()] == ["beside"]
+
+
+def test_kept_data_that_cannot_be_removed_are_told(tmp_path):
+    (tmp_path / "prepared").write_text("a file")
+    done = fumehood("data", "forget", FUMEHOOD_CACHE=str(tmp_path))
+    assert (done.code, "cannot be removed" in done.err) == (2, True)
