@@ -21,8 +21,10 @@ def test_nothing_is_kept_warm_that_nobody_will_want() -> None:
     assert Demand(expected=3, more=False).wanted(0, 4) == 3, "what is expected is made, however little memory is unused"
 
 
-def test_no_more_are_made_for_a_job_than_may_work_at_once() -> None:
-    assert Demand(expected=5, more=False).wanted(4, 2) == 2
+def test_no_more_are_made_for_a_job_than_may_be_warm_or_work_at_once() -> None:
+    assert Demand(expected=5, more=False).wanted(1, 2) == 2
+    assert Demand(expected=5, more=False).wanted(4, 2) == 4, "the next seed's rooms are warm when a place is free"
+    assert Demand(expected=3, more=False).wanted(4, 1) == 3
 
 
 @pytest.mark.parametrize(

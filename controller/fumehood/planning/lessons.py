@@ -5,6 +5,7 @@ what failed elsewhere is proposed only where nothing else is left.
 """
 
 import math
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -156,7 +157,8 @@ def step(failed: Sequence[float], well: Sequence[float]) -> float:
     A machine may be busy for a moment, so neither a small failure nor a large success settles it alone. Of equally good
     values the highest, less what lies close below it and was never tried.
     """
-    wrong = {at: sum(one < at for one in failed) + sum(one >= at for one in well) for at in (*failed, math.inf)}
+    low, high = sorted(failed), sorted(well)
+    wrong = {at: bisect_left(low, at) + len(high) - bisect_left(high, at) for at in (*low, math.inf)}
     best = max(wrong, key=lambda at: (-wrong[at], at))
     below = max((one for one in well if one < best), default=0.0)
     return best if math.isinf(best) else max(_CLOSE * best, min(below * 1.01, best))

@@ -11,6 +11,7 @@ The rule, the first that holds:
 """
 
 from collections.abc import Sequence
+from itertools import islice
 
 from fumehood.failures import failed
 from fumehood.planning.moves import drafts_wanted
@@ -18,15 +19,18 @@ from fumehood.records import Iteration, Phase, Verdict
 
 
 def phase(history: Sequence[Iteration], max_iterations: int) -> Phase:
-    """``history`` in the order of its numbers, all of it decided."""
+    """``history`` in the order of its numbers, all of it decided. Looks at as few of them as the answer needs."""
     if not history:
         return Phase.PLANNING
     if failed(history[-1]):
         return Phase.EVALUATION
-    drafts, best = 0, None
-    for one in history:
-        drafts += one.plan.move == "draft"
-        best = one if one.decision.verdict is Verdict.KEEP else best
-    if best is not None and (best.plan.move == "improve" or drafts >= drafts_wanted(max_iterations)):
-        return Phase.OPTIMIZATION
-    return Phase.ARCHITECTURE
+    wanted = drafts_wanted(max_iterations)
+    drafts = (one for one in history if one.plan.move == "draft")
+    if next(islice(drafts, wanted - 1, None), None) is not None:
+        return Phase.OPTIMIZATION if any(map(_is_kept, history)) else Phase.ARCHITECTURE
+    best = next(filter(_is_kept, reversed(history)), None)
+    return Phase.OPTIMIZATION if best is not None and best.plan.move == "improve" else Phase.ARCHITECTURE
+
+
+def _is_kept(iteration: Iteration) -> bool:
+    return iteration.decision.verdict is Verdict.KEEP

@@ -83,8 +83,11 @@ class Demand:
     taken_at: deque[float] = field(default_factory=lambda: deque(maxlen=_REMEMBERED + 1))
 
     def wanted(self, most: int, places: int) -> int:
-        """Pairs to have warm: those that are expected, as far as there are ``places``, else ahead of need ``most``."""
-        return max(min(self.expected, places), min(most, self._ahead() if self.more else 0))
+        """Pairs to have warm: those that are expected and those ahead of need, ``most`` of each.
+
+        Where more than that have ``places`` to work at once, as many as are expected for them.
+        """
+        return max(min(self.expected, max(most, places)), min(most, self._ahead() if self.more else 0))
 
     def _ahead(self) -> int:
         """As many as are taken while one is made; one as long as nothing was measured."""
