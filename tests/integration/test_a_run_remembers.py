@@ -46,7 +46,8 @@ def test_a_run_is_remembered_where_its_flags_say(tmp_path: Path, own: dict[str, 
 
     second = ran(tmp_path / "2", own, *where, "--memory-namespace", "iris-lab")
     assert {one["insight"]["run_id"] for one in second["recollections"][0]["recalled"]} == {first["run_id"]}
-    assert second["iterations"][0]["plan"]["params"]["recalled"]
+    params = second["iterations"][0]["plan"]["params"]
+    assert (params["start"], "recalled" in params) == (0, False), "the first built-in start is no news"
 
 
 def test_a_run_is_remembered_in_the_users_own_memory_unless_it_is_told_not_to_be(
