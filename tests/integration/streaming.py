@@ -37,7 +37,7 @@ def streamed(data: str, folder: Path) -> dict[str, float]:
     design = Design(metric="accuracy", seeds=(0,), confidence_level=0.95, device="cpu")
     with open_host(policy.load("standard"), run_id="streaming") as host, warm_rooms(host) as pools:
         began = time.monotonic()
-        dataset, _ = preparation.prepare(host, folder / "sealed", data, split_seed=0)
+        dataset = preparation.prepare(host, folder / "sealed", data, split_seed=0).dataset
         prepare_s = time.monotonic() - began
         laboratory = Laboratory(host, folder / "sealed", folder / "scratch", dataset, design, SilentProgress())
         job = Job(number=1, source=CANDIDATE, seeds=(SeedSpec(seed=0, order=0),))

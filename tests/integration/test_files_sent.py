@@ -32,7 +32,7 @@ def table(path: Path, rows: int) -> Path:
 def test_the_digest_of_the_data_is_of_the_file_that_was_sent(host: Host, tmp_path: Path) -> None:
     path = table(tmp_path / "a.csv", 60)
     data = f"csv:{path}#target=y"
-    dataset, _ = preparation.prepare(host, tmp_path / "sealed", data, 0)
+    dataset = preparation.prepare(host, tmp_path / "sealed", data, 0).dataset
     content = hashlib.sha256(path.read_bytes()).hexdigest()
     said = f"{specs.parse(data).source.model_dump_json()}\ndata.csv={content}"
     assert dataset.source_digest == hashlib.sha256(said.encode()).hexdigest()
