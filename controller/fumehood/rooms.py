@@ -12,6 +12,7 @@ from typing import Annotated
 
 from pydantic import Field, RootModel
 
+from fumehood.data import seal
 from fumehood.errors import DataError, EngineError, HostileOutputError
 from fumehood.records import RoomFacts
 from fumehood.sandbox import control, exchange
@@ -69,7 +70,7 @@ def prepare(room: Room, request: PrepareRequest | EncodeRequest, raw: Sequence[O
             raise DataError(f"the data cannot be used: {reply.message}")
         expected = {paths.RESULT: Expected(caps.RESULT_BYTES), paths.LOG: Expected(caps.LOG_BYTES)}
         for name, spec in reply.arrays.items():
-            if not (name.isascii() and name.isidentifier()) or len(name) > 40:
+            if not seal.is_array_name(name):
                 raise Rejected("an array has an impossible name")
             expected[paths.array_file(name)] = Expected(spec.nbytes, exact=True, keep=into / paths.array_file(name))
         received = room.collect(expected)

@@ -108,6 +108,12 @@ def rename_in_the_record(place: Path) -> None:
     record.write_text(record.read_text().replace('"digests":{"train_targets"', '"digests":{"../../../out"'))
 
 
+def lead_elsewhere(place: Path) -> None:
+    """Into the folder of the test, where a file of that name lies that is none of the shelf's business."""
+    record = place / "prepared.json"
+    record.write_text(record.read_text().replace('"train_targets"', '"../precious"'))
+
+
 DAMAGE = {
     "flip": flip,
     "cut": cut,
@@ -119,6 +125,7 @@ DAMAGE = {
     "record of another kind": lambda place: (place / "prepared.json").write_text('{"reply": 1}'),
     "endless record": lambda place: os.truncate(place / "prepared.json", 2**40),
     "other arrays": rename_in_the_record,
+    "arrays of another folder": lead_elsewhere,
 }
 
 
@@ -126,11 +133,12 @@ DAMAGE = {
 def test_what_is_not_whole_is_removed_and_leaves_nothing_behind(tmp_path: Path, kept: Shelf, how: str) -> None:
     kept.keep("x", made(tmp_path / "a"), tmp_path / "a")
     DAMAGE[how](kept.folder / "x")
+    (tmp_path / "precious.bin").write_text("mine")
     (tmp_path / "b").mkdir()
     assert kept.take("x", tmp_path / "b") is None
     assert list((tmp_path / "b").iterdir()) == []
     assert not (kept.folder / "x").exists()
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b", "cache"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b", "cache", "precious.bin"]
     kept.keep("x", made(tmp_path / "again"), tmp_path / "again")
     assert kept.take("x", tmp_path / "b") is not None
 

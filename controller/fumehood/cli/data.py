@@ -1,4 +1,4 @@
-"""``fumehood data``: which data sets can be named, what is in one, and bringing public ones here."""
+"""``fumehood data``: which data sets can be named, what is in one, bringing public ones here, and what is kept."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -139,6 +139,30 @@ def describe(spec: str, subset: int | None, verbose: bool, as_json: bool) -> Non
         return
     for line in lines:
         click.echo(line)
+
+
+@data.command()
+@AS_JSON
+def forget(as_json: bool) -> None:
+    """Remove the prepared data that were kept, so that the next runs do not prepare the same again.
+
+    Runs have copies of their own, and lose nothing.
+    """
+    from fumehood.cli import emit
+    from fumehood.data import files, shelf
+    from fumehood.errors import UsageError
+
+    kept = shelf.Shelf(shelf.folder())
+    try:
+        count, size = kept.empty()
+    except OSError as error:
+        what = f"The kept data in {files.shown(kept.folder)} cannot be removed: {error.strerror}."
+        raise UsageError(what, "Give permission, or remove that folder.") from error
+    if as_json:
+        emit({"removed": count, "bytes": size})
+        return
+    sets = "1 data set" if count == 1 else f"{count} data sets"
+    click.echo(f"removed {sets}, {files.size_text(size)}" if count else "No prepared data are kept.")
 
 
 def _described(spec: str, subset: int | None) -> tuple[dict[str, Any], Iterator[str]]:
@@ -289,27 +313,3 @@ def _line(label: str, content: str) -> str:
     from fumehood import text
 
     return f"  {label:11} {text.plain(content, 1000)}"
-
-
-@data.command()
-@AS_JSON
-def forget(as_json: bool) -> None:
-    """Remove the prepared data that were kept, so that the next runs do not prepare the same again.
-
-    Runs have copies of their own, and lose nothing.
-    """
-    from fumehood.cli import emit
-    from fumehood.data import files, shelf
-    from fumehood.errors import UsageError
-
-    kept = shelf.Shelf(shelf.folder())
-    try:
-        count, size = kept.empty()
-    except OSError as error:
-        what = f"The kept data in {files.shown(kept.folder)} cannot be removed: {error.strerror}."
-        raise UsageError(what, "Give permission, or remove that folder.") from error
-    if as_json:
-        emit({"removed": count, "bytes": size})
-        return
-    sets = "1 data set" if count == 1 else f"{count} data sets"
-    click.echo(f"removed {sets}, {files.size_text(size)}" if count else "No prepared data are kept.")

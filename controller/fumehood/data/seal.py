@@ -25,6 +25,7 @@ KEY = "row-order.key"
 """Name of the file, in a sealed folder, with the secret that orders of rows come from."""
 KEY_BYTES = 32
 _LOCK_TIMEOUT_S = 30.0
+_NAME_CHARS = 40
 _PRIVATE_DIR = 0o700
 _PRIVATE_FILE = 0o600
 
@@ -137,6 +138,11 @@ def create_sealed_dir(path: Path) -> None:
         what = f"The sealed directory {_shown(path)} is a link, or belongs to another user."
         raise UsageError(what, "Choose another workdir.")
     path.chmod(_PRIVATE_DIR)
+
+
+def is_array_name(name: str) -> bool:
+    """Whether an array may be called so: its name becomes that of a file, and leads to no other folder."""
+    return name.isascii() and name.isidentifier() and len(name) <= _NAME_CHARS
 
 
 def write_sealed(path: Path, chunks: Iterable[bytes]) -> str:

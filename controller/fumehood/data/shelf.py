@@ -171,6 +171,8 @@ def _read(path: Path) -> Kept:
         raise ValueError("the record cannot be read") from error
     if kept.digests.keys() != kept.reply.arrays.keys():
         raise ValueError("the record speaks of other arrays")
+    if not all(map(seal.is_array_name, kept.digests)):
+        raise ValueError("an array has an impossible name")
     return kept
 
 
