@@ -118,7 +118,9 @@ def test_runs_and_checks_share_them_and_say_so(tmp_path: Path, table: Path, monk
     source = tmp_path / "second" / "src" / "models" / "model.py"
     check = ("check", str(source), "--data", data, "--num-seeds", "1", "--policy", "standard", "--json")
     checked = fumehood_cli(*check)
-    assert json.loads(checked.stdout)["facts"]["data_kept_since"] == since[1]
+    facts = json.loads(checked.stdout)["facts"]
+    assert facts["data_kept_since"] == since[1]
+    assert {room["role"] for room in facts["rooms"]} == {"train", "predict"}, "the prepare room was another one's"
     assert "removed 1 data set" in fumehood_cli("data", "forget").stdout
     again = fumehood_cli(*check)
     assert json.loads(again.stdout)["facts"]["data_kept_since"] is None

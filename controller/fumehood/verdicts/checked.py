@@ -99,7 +99,8 @@ class Checked(Record):
 
     @property
     def rooms(self) -> tuple[RoomFacts, ...]:
-        prepared = (self.prepared,) if self.prepared else ()
+        """Of this check: where the data were kept, the room that prepared them was another one's."""
+        prepared = (self.prepared,) if self.prepared and not self.kept_since else ()
         return (*prepared, *(self.envelope.rooms if self.envelope else ()))
 
 
